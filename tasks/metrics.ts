@@ -1,0 +1,179 @@
+// The metrics of the pipeline on plain arrays: weighted log loss, AUC, average precision, curves, sensitivity, calibration.
+// All take optional weights (how often a sample was drawn), so that a bootstrap sorts the scores once and not per replicate.
+import { CLASS_WEIGHTS } from './classes.ts';
+
+type Numbers = ArrayLike<number>;
+
+/** The clip of the competition's metric: a certain and wrong prediction costs 34.5, not infinity. */
+const CLIP = 1e-15;
+
+/** Binary cross-entropy of one probability, clipped. Labels may be soft (0..1). */
+export function logLoss(probability: number, label: number): number {
+  const p = Math.min(Math.max(probability, CLIP), 1 - CLIP);
+  return -(label * Math.log(p) + (1 - label) * Math.log1p(-p));
+}
+
+/**
+ * Weighted multi-label log loss, the mean over samples of the weighted mean over classes.
+ * `probabilities` and `labels` are (N, C) row-major, C = `classWeights.length`; NaN when N is 0.
+ * https://www.kaggle.com/c/rsna-intracranial-hemorrhage-detection/overview/evaluation
+ */
+export function weightedLogLoss(
+  probabilities: Numbers,
+  labels: Numbers,
+  classWeights: readonly number[] = CLASS_WEIGHTS,
+): number {
+  const classes = classWeights.length;
+  if (probabilities.length !== labels.length || labels.length % classes !== 0) {
+    throw new RangeError(
+      `weightedLogLoss: ${probabilities.length} probabilities, ${labels.length} labels, ${classes} classes`,
+    );
+  }
+  let total = 0;
+  for (let i = 0; i < labels.length; i++) {
+    total += classWeights[i % classes]! * logLoss(probabilities[i]!, labels[i]!);
+  }
+  return total / classWeights.reduce((a, b) => a + b, 0) / (labels.length / classes);
+}
+
+/** Samples by descending score. `ends[i]` is 1 where the i-th is the last of its score: ties are decided together. */
+export interface Ranking {
+  readonly order: Uint32Array;
+  readonly ends: Uint8Array;
+}
+
+export function rank(scores: Numbers): Ranking {
+  const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort((a, b) => scores[b]! - scores[a]!);
+  const ends = Uint8Array.from(order, (at, i) =>
+    i + 1 < order.length && scores[order[i + 1]!] === scores[at] ? 0 : 1,
+  );
+  return { order, ends };
+}
+
+export interface RankMetrics {
+  readonly auc: number;
+  readonly averagePrecision: number;
+  /** The highest sensitivity of any threshold whose specificity is at least the asked one. */
+  readonly sensitivity: number;
+}
+
+/**
+ * What depends on the order of the scores only, in one pass. Labels are 0 or 1. All NaN when a class is absent.
+ * AUC is the trapezoid's (equal to Mann-Whitney with midranks); average precision is sum (R_n - R_(n-1)) P_n, as scikit-learn's.
+ */
+export function rankMetrics(ranking: Ranking, labels: Numbers, weights?: Numbers, specificity = 0.9): RankMetrics {
+  let area = 0;
+  let precision = 0;
+  const [positives, negatives] = totals(labels, weights);
+  if (positives === 0 || negatives === 0)
+    return { auc: Number.NaN, averagePrecision: Number.NaN, sensitivity: Number.NaN };
+  // Counts are compared, not rates: 1 - 0.9 is not 0.1.
+  const mostFalse = negatives - specificity * negatives + 1e-9 * negatives;
+  let sensitivity = 0;
+  let [tp, fp] = [0, 0];
+  eachThreshold(ranking, labels, weights, (newTp, newFp) => {
+    area += ((newFp - fp) * (newTp + tp)) / 2;
+    if (newTp > tp) precision += ((newTp - tp) * newTp) / (newTp + newFp);
+    if (newFp <= mostFalse) sensitivity = newTp / positives;
+    [tp, fp] = [newTp, newFp];
+  });
+  return { auc: area / positives / negatives, averagePrecision: precision / positives, sensitivity };
+}
+
+/** Area under the ROC curve, ties by midrank. NaN when all labels are equal or a score is NaN. */
+export function auc(scores: Numbers, labels: Numbers): number {
+  return hasNaN(scores) ? Number.NaN : rankMetrics(rank(scores), labels).auc;
+}
+
+/** Average precision (no interpolation). NaN as `auc`. */
+export function averagePrecision(scores: Numbers, labels: Numbers): number {
+  return hasNaN(scores) ? Number.NaN : rankMetrics(rank(scores), labels).averagePrecision;
+}
+
+/** Sensitivity at a specificity of at least `specificity`. NaN as `auc`. */
+export function sensitivityAtSpecificity(scores: Numbers, labels: Numbers, specificity = 0.9): number {
+  return hasNaN(scores) ? Number.NaN : rankMetrics(rank(scores), labels, undefined, specificity).sensitivity;
+}
+
+/** A curve's points, one a threshold (predict positive where score >= threshold), from the strictest. */
+export interface Curve {
+  readonly x: number[];
+  readonly y: number[];
+  readonly threshold: number[];
+}
+
+/** x: false positive rate, y: true positive rate; begins at (0, 0) with threshold Infinity. Empty when a class is absent. */
+export function rocCurve(scores: Numbers, labels: Numbers): Curve {
+  const [positives, negatives] = totals(labels);
+  const curve: Curve = { x: [], y: [], threshold: [] };
+  if (positives === 0 || negatives === 0) return curve;
+  push(curve, 0, 0, Number.POSITIVE_INFINITY);
+  eachThreshold(rank(scores), labels, undefined, (tp, fp, at) =>
+    push(curve, fp / negatives, tp / positives, scores[at]!),
+  );
+  return curve;
+}
+
+/** x: recall, y: precision. Empty when there are no positives. */
+export function prCurve(scores: Numbers, labels: Numbers): Curve {
+  const [positives] = totals(labels);
+  const curve: Curve = { x: [], y: [], threshold: [] };
+  if (positives === 0) return curve;
+  eachThreshold(rank(scores), labels, undefined, (tp, fp, at) =>
+    push(curve, tp / positives, tp / (tp + fp), scores[at]!),
+  );
+  return curve;
+}
+
+/**
+ * Expected calibration error over bins of equal width: the mean of |mean probability - frequency|, weighted by bin size.
+ * Guo et al. 2017 (https://arxiv.org/abs/1706.04599), 15 bins as there. NaN without samples.
+ */
+export function ece(probabilities: Numbers, labels: Numbers, weights?: Numbers, bins = 15): number {
+  const gap = new Float64Array(bins);
+  let count = 0;
+  for (let i = 0; i < labels.length; i++) {
+    const weight = weights === undefined ? 1 : weights[i]!;
+    const bin = Math.min(Math.floor(probabilities[i]! * bins), bins - 1);
+    gap[bin] = gap[bin]! + weight * (probabilities[i]! - labels[i]!);
+    count += weight;
+  }
+  return gap.reduce((sum, value) => sum + Math.abs(value), 0) / count;
+}
+
+function eachThreshold(
+  { order, ends }: Ranking,
+  labels: Numbers,
+  weights: Numbers | undefined,
+  visit: (tp: number, fp: number, sample: number) => void,
+): void {
+  let [tp, fp] = [0, 0];
+  for (let i = 0; i < order.length; i++) {
+    const at = order[i]!;
+    const weight = weights === undefined ? 1 : weights[at]!;
+    if (labels[at] === 1) tp += weight;
+    else fp += weight;
+    if (ends[i] === 1 && tp + fp > 0) visit(tp, fp, at);
+  }
+}
+
+function totals(labels: Numbers, weights?: Numbers): [positives: number, negatives: number] {
+  let [positives, negatives] = [0, 0];
+  for (let i = 0; i < labels.length; i++) {
+    const weight = weights === undefined ? 1 : weights[i]!;
+    if (labels[i] === 1) positives += weight;
+    else negatives += weight;
+  }
+  return [positives, negatives];
+}
+
+function hasNaN(values: Numbers): boolean {
+  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) return true;
+  return false;
+}
+
+function push(curve: Curve, x: number, y: number, threshold: number): void {
+  curve.x.push(x);
+  curve.y.push(y);
+  curve.threshold.push(threshold);
+}
