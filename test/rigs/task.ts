@@ -1,0 +1,100 @@
+// Runs one task module without the engine: bundled by esbuild as the engine bundles it, then called with a context
+// made of plain paths. The bundle lies in node_modules/.cache, so that packages resolve and worker threads find it.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import type { Artifact, Task, TaskContext } from '../../engine/task.ts';
+
+export const projectRoot = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+export interface TaskRun {
+  readonly params?: unknown;
+  readonly in?: Readonly<Record<string, string | readonly Artifact[]>>;
+  readonly out: Readonly<Record<string, string>>;
+  readonly cores?: number;
+  readonly scratch?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface TaskResult {
+  readonly warnings: string[];
+  readonly logs: string[];
+  readonly metrics: { name: string; value: number; step?: number }[];
+}
+
+/** Runs the default export of `entry` (relative to the project's root); rejects with what the task throws. */
+export async function runTask(entry: string, options: TaskRun): Promise<TaskResult> {
+  const task = await loadTask(entry);
+  const result: TaskResult = { warnings: [], logs: [], metrics: [] };
+  const raw = options.params ?? {};
+  const params = task.params ? task.params.parse(raw) : raw;
+  for (const path of Object.values(options.out)) mkdirSync(dirname(path), { recursive: true });
+  const scratch = options.scratch ?? (await mkdtemp(join(tmpdir(), 'dag-scratch-')));
+  await task.run(makeContext(params, scratch, options, result));
+  return result;
+}
+
+async function loadTask(entry: string): Promise<Task<unknown>> {
+  const file = await bundle(isAbsolute(entry) ? entry : join(projectRoot, entry));
+  const module = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as { default: Task<unknown> };
+  return module.default;
+}
+
+async function bundle(entry: string): Promise<string> {
+  const result = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'silent',
+  });
+  const code = result.outputFiles[0]!.contents;
+  const folder = join(projectRoot, 'node_modules/.cache/dag-test-tasks');
+  const file = join(folder, `${createHash('sha256').update(code).digest('hex').slice(0, 24)}.mjs`);
+  if (existsSync(file)) return file;
+  mkdirSync(folder, { recursive: true });
+  const temporary = `${file}.${process.pid}.tmp`;
+  writeFileSync(temporary, code);
+  renameSync(temporary, file);
+  return file;
+}
+
+function makeContext(params: unknown, scratch: string, options: TaskRun, result: TaskResult): TaskContext<unknown> {
+  const inputs = (name: string): readonly Artifact[] => {
+    const given = options.in?.[name];
+    if (given === undefined) throw new Error(`The task reads input "${name}", which the test did not give.`);
+    return typeof given === 'string' ? [{ path: given, axes: {} }] : given;
+  };
+  return {
+    node: 'test',
+    params,
+    scratch,
+    cores: options.cores ?? 1,
+    gpus: [],
+    signal: options.signal ?? new AbortController().signal,
+    inputs,
+    input(name) {
+      const given = options.in?.[name];
+      if (typeof given === 'string') return given;
+      if (given) throw new Error(`Input "${name}" is a list: read it with inputs().`);
+      throw new Error(`The task reads input "${name}", which the test did not give.`);
+    },
+    output(name) {
+      const path = options.out[name];
+      if (path === undefined) throw new Error(`The task writes output "${name}", which the test did not name.`);
+      return path;
+    },
+    log: (message) => void result.logs.push(message),
+    warn: (message) => void result.warnings.push(message),
+    progress: () => {},
+    metric: (name, value, step) =>
+      void result.metrics.push(step === undefined ? { name, value } : { name, value, step }),
+  };
+}
