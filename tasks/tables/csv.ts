@@ -1,6 +1,7 @@
 // Reading and writing CSV (RFC 4180) with errors that name file and line. Our own reader of some forty lines because the label
 // table has 4.5 million rows: libraries build an array a row, or lose the line number that every message here needs.
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { relative } from 'node:path';
 import { InputError } from '../../engine/task.ts';
 
 export interface Csv {
@@ -10,48 +11,64 @@ export interface Csv {
 
 /** The whole table as text fields, every row as long as the header. Errors as `scanCsv`. */
 export function readCsv(path: string): Csv {
+  let header: string[] = [];
   const rows: string[][] = [];
-  const header = scanCsv(path, (fields) => rows.push(fields));
+  scanCsv(path, (names) => {
+    header = names;
+    return (fields) => rows.push(fields);
+  });
   return { header, rows };
 }
 
+/** One row's fields, as many as the header has; lines count from 1, which is the header's. */
+export type RowVisitor = (fields: string[], line: number) => void;
+
 /**
- * Calls `visit(fields, line)` for each row after the header (lines count from 1, the header's is 1) and returns the header.
- * LF or CRLF, an optional byte-order mark, quoted fields. InputError, with file and line: an empty file, a row longer or
- * shorter than the header, a quote out of place.
+ * Calls `begin` with the header and then what it returned with each row, without keeping the rows. LF or CRLF, an optional
+ * byte-order mark, quoted fields. InputError, with file and line: an empty file, a row longer or shorter than the header, a
+ * quote out of place.
  */
-export function scanCsv(path: string, visit: (fields: string[], line: number) => void): string[] {
+export function scanCsv(path: string, begin: (header: string[]) => RowVisitor): void {
   const text = readText(path);
-  let header: string[] | undefined;
-  const take = (fields: string[], line: number): void => {
-    if (header === undefined) {
-      header = fields;
+  let width = 0;
+  let visit: RowVisitor | undefined;
+  const take: RowVisitor = (fields, line) => {
+    if (visit === undefined) {
+      width = fields.length;
+      visit = begin(fields);
       return;
     }
-    if (header.length > 1 && fields.length === 1 && fields[0] === '') return; // A blank line, as editors leave at the end.
-    if (fields.length !== header.length) throw wrongCount(path, line, header, fields);
+    if (width > 1 && fields.length === 1 && fields[0] === '') return; // A blank line, as editors leave at the end.
+    if (fields.length !== width) {
+      throw new InputError(`${shownPath(path)}:${line}: ${fields.length} columns; expected ${width} as in the header`);
+    }
     visit(fields, line);
   };
   if (text.includes('"')) scanQuoted(path, text, take);
   else scanPlain(text, take);
-  if (header === undefined) throw new InputError(`${path}:1: the file is empty; expected a line of column names`);
-  return header;
+  if (visit === undefined) throw new InputError(`${shownPath(path)}:1: the file is empty; expected column names`);
 }
 
 /** Where the named columns stand in the header. InputError naming those that are missing. */
 export function columnsOf(path: string, header: readonly string[], names: readonly string[]): number[] {
   const missing = names.filter((name) => !header.includes(name));
   if (missing.length > 0) {
-    throw new InputError(`${path}:1: no column ${missing.join(', ')}; the file has ${header.join(', ')}`);
+    throw new InputError(`${shownPath(path)}:1: no column ${missing.join(', ')}; the file has ${header.join(', ')}`);
   }
   return names.map((name) => header.indexOf(name));
+}
+
+/** A path as a person would type it: relative to the working folder where it lies inside, else as it is. */
+export function shownPath(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' || short.startsWith('..') ? path : short;
 }
 
 /** A finite number, else an InputError with file, line and column. */
 export function numberField(path: string, line: number, column: string, text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(value)) return value;
-  throw new InputError(`${path}:${line}: column ${column} is "${text}"; expected a number`);
+  throw new InputError(`${shownPath(path)}:${line}: column ${column} is "${text}"; expected a number`);
 }
 
 const CHUNK = 1 << 20;
@@ -83,11 +100,11 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
-    throw new InputError(`${path}: cannot be read: ${(error as Error).message}`);
+    throw new InputError(`${shownPath(path)}: cannot be read: ${(error as Error).message}`);
   }
 }
 
-function scanPlain(text: string, take: (fields: string[], line: number) => void): void {
+function scanPlain(text: string, take: RowVisitor): void {
   let line = 1;
   for (let start = 0; start < text.length; line++) {
     const newline = text.indexOf('\n', start);
@@ -101,14 +118,15 @@ function scanPlain(text: string, take: (fields: string[], line: number) => void)
 // A field, and what ends it. Sticky, so that anything else at the position is a misplaced quote.
 const FIELD = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r?$)/y;
 
-function scanQuoted(path: string, text: string, take: (fields: string[], line: number) => void): void {
+function scanQuoted(path: string, text: string, take: RowVisitor): void {
   let fields: string[] = [];
   let line = 1;
   let rowLine = 1;
   FIELD.lastIndex = 0;
   while (FIELD.lastIndex < text.length || fields.length > 0) {
     const match = FIELD.exec(text);
-    if (match === null) throw new InputError(`${path}:${line}: a quote out of place, or one that is never closed`);
+    if (match === null)
+      throw new InputError(`${shownPath(path)}:${line}: a quote out of place, or one that is never closed`);
     const [, inQuotes, plain, end] = match;
     fields.push(inQuotes === undefined ? plain! : inQuotes.replaceAll('""', '"'));
     if (inQuotes?.includes('\n')) line += inQuotes.split('\n').length - 1;
@@ -117,8 +135,4 @@ function scanQuoted(path: string, text: string, take: (fields: string[], line: n
     fields = [];
     rowLine = ++line;
   }
-}
-
-function wrongCount(path: string, line: number, header: readonly string[], fields: readonly string[]): InputError {
-  return new InputError(`${path}:${line}: ${fields.length} columns; expected ${header.length} (${header.join(', ')})`);
 }
