@@ -12,8 +12,8 @@ export function randomFor(...name: readonly (string | number)[]): Random {
 }
 
 /** Chris Doty-Humphrey's sfc32 ("small fast counting", PractRand 0.94), seeded as published: counter 1, 12 rounds. */
-function sfc32(a: number, b: number, c: number): Random {
-  let counter = 1;
+function sfc32(seedA: number, seedB: number, seedC: number): Random {
+  let [a, b, c, counter] = [seedA, seedB, seedC, 1];
   const next = (): number => {
     const out = (((a + b) | 0) + counter) | 0;
     counter = (counter + 1) | 0;
