@@ -27,7 +27,7 @@ function warped(
   height: number,
   view: View,
   size: number,
-  levels = GREY,
+  levels: Float32Array = GREY,
 ): Float32Array {
   const out = new Float32Array(3 * size * size);
   warp({ width, height, pixels }, affineOf(view, width, height, size), levels, size, out, 0);
