@@ -12,15 +12,14 @@ export default defineTask({
   run(context) {
     const paths = { labels: context.input('labels'), sample: context.input('sample') };
     const problems: string[] = [];
-    const labels = readIdTable(paths.labels, { binary: true }, problems);
-    const sample = readIdTable(paths.sample, { binary: false }, problems);
+    const labels = readIdTable(paths.labels, { isSample: false }, problems);
+    const sample = readIdTable(paths.sample, { isSample: true }, problems);
     const train = imagesIn(context.input('train'), problems);
     const test = imagesIn(context.input('test'), problems);
 
-    requireFiles('label', paths.labels, labels.images, train, context.input('train'), problems);
-    requireFiles('row', paths.sample, sample.images, test, context.input('test'), problems);
-    if (labels.images.length === 0) problems.push(`${shownPath(paths.labels)}: no labels in it`);
-    if (problems.length > 0 || train === undefined || test === undefined) throw new InputError(problems.join('\n'));
+    requireFiles('label', paths.labels, labels?.images, train, context.input('train'), problems);
+    requireFiles('row', paths.sample, sample?.images, test, context.input('test'), problems);
+    if (problems.length > 0 || !labels || !sample || !train || !test) throw new InputError(problems.join('\n'));
 
     if (labels.repeats > 0) context.log(`${labels.repeats} rows that repeat another exactly were dropped`);
     const unlabelled = without(train, labels.images);
@@ -53,12 +52,12 @@ function imagesIn(folder: string, problems: string[]): string[] | undefined {
 function requireFiles(
   noun: string,
   table: string,
-  named: readonly string[],
+  named: readonly string[] | undefined,
   present: readonly string[] | undefined,
   folder: string,
   problems: string[],
 ): void {
-  if (present === undefined) return;
+  if (named === undefined || present === undefined) return;
   const missing = without(named, present);
   if (missing.length === 0) return;
   problems.push(

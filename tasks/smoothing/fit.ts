@@ -60,12 +60,8 @@ function fitSigma(values: Float64Array, labels: Float64Array, stacks: Stacks, se
   const grid = Array.from({ length: gridPoints }, (_, i) => low * (high / low) ** (i / (gridPoints - 1)));
   const losses = grid.map(lossAt);
   const best = losses.indexOf(Math.min(...losses));
-  const refined = goldenSection(
-    lossAt,
-    grid[Math.max(best - 1, 0)]!,
-    grid[Math.min(best + 1, gridPoints - 1)]!,
-    search,
-  );
+  const between = [grid[Math.max(best - 1, 0)]!, grid[Math.min(best + 1, gridPoints - 1)]!] as const;
+  const refined = goldenSection(lossAt, between, search);
   const [sigma, loss] = refined.y < losses[best]! ? [refined.x, refined.y] : [grid[best]!, losses[best]!];
   return loss < meanLoss(values, labels) ? sigma : 0;
 }

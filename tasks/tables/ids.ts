@@ -1,8 +1,9 @@
 // The competition's long tables, `ID,Label` with six rows an image (labels, sample submission): read strictly, and every
 // problem found collected rather than only the first.
+import { InputError } from '../../engine/task.ts';
 import { CLASSES } from '../classes.ts';
-import { columnsOf, scanCsv, shownPath } from './csv.ts';
-import { splitId } from './labels.ts';
+import { columnsOf, type RowVisitor, shownPath, streamCsv } from './csv.ts';
+import { classIndex, splitId } from './labels.ts';
 import { nearest } from './nearest.ts';
 
 export interface IdTable {
@@ -18,9 +19,14 @@ const SHOWN = 5;
 
 /**
  * Adds one message a kind of problem, with the first few places and the count: an ID of another form, an unknown class, a
- * label that is no number (with `binary`: not 0 or 1), rows that contradict each other, an image with fewer than six rows.
+ * label that is not 0 or 1, rows that contradict each other, an image with fewer than six rows. In a sample submission any
+ * number will do for a label, and no ID may stand twice. Undefined, and a problem, where the file is no such table.
  */
-export function readIdTable(path: string, { binary }: { binary: boolean }, problems: string[]): IdTable {
+export function readIdTable(
+  path: string,
+  { isSample }: { isSample: boolean },
+  problems: string[],
+): IdTable | undefined {
   const images: string[] = [];
   const values: number[] = [];
   const lines: number[] = [];
@@ -30,13 +36,13 @@ export function readIdTable(path: string, { binary }: { binary: boolean }, probl
   const found = new Findings(path);
   let repeats = 0;
 
-  scanCsv(path, (header) => {
+  const begin = (header: string[]): RowVisitor => {
     const [idColumn, labelColumn] = columnsOf(path, header, ['ID', 'Label']);
     return (fields, line) => {
       const id = fields[idColumn!]!;
       const parts = splitId(id);
       if (parts === undefined) return found.add('an ID is not of the form IMAGE_CLASS', `"${id}" at line ${line}`);
-      const c = CLASSES.indexOf(parts.name as (typeof CLASSES)[number]);
+      const c = classIndex(parts.name);
       if (c < 0) {
         misread.add(parts.image);
         const close = nearest(parts.name, CLASSES);
@@ -45,21 +51,29 @@ export function readIdTable(path: string, { binary }: { binary: boolean }, probl
       }
       const text = fields[labelColumn!]!;
       const value = text.trim() === '' ? Number.NaN : Number(text);
-      if (binary ? value !== 0 && value !== 1 : !Number.isFinite(value)) {
+      if (isSample ? !Number.isFinite(value) : value !== 0 && value !== 1) {
         misread.add(parts.image);
-        return found.add(`a label is not ${binary ? '0 or 1' : 'a number'}`, `"${text}" at line ${line}`);
+        return found.add(`a label is not ${isSample ? 'a number' : '0 or 1'}`, `"${text}" at line ${line}`);
       }
       const at = slot(parts.image) + c;
       if (lines[at] === 0) {
         values[at] = value;
         lines[at] = line;
-      } else if (values[at] === value) repeats++;
+      } else if (isSample) found.add('an ID stands there twice', `${id} at lines ${lines[at]} and ${line}`);
+      else if (values[at] === value) repeats++;
       else {
         const both = `${id} is ${values[at]} at line ${lines[at]} and ${value} at line ${line}`;
         found.add('rows contradict each other', both);
       }
     };
-  });
+  };
+  try {
+    streamCsv(path, begin);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    problems.push(error.message);
+    return undefined;
+  }
 
   /** Where the image's six values begin. */
   function slot(image: string): number {
@@ -80,6 +94,7 @@ export function readIdTable(path: string, { binary }: { binary: boolean }, probl
     const missing = CLASSES.filter((_, c) => lines[row * CLASSES.length + c] === 0);
     if (missing.length > 0) found.add('an image has fewer than six rows', `${image} lacks ${missing.join(', ')}`);
   }
+  if (lines.length === 0 && found.none()) problems.push(`${shownPath(path)}: no rows in it`);
   problems.push(...found.messages());
   return { images, values, repeats };
 }
@@ -98,6 +113,10 @@ class Findings {
     known.count++;
     if (known.places.length < SHOWN) known.places.push(place);
     this.#kinds.set(kind, known);
+  }
+
+  none(): boolean {
+    return this.#kinds.size === 0;
   }
 
   messages(): string[] {

@@ -1,7 +1,7 @@
 // The label table that the pipeline works with, one row an image (Image,any,epidural,…), and the IDs of the competition's files.
 import { InputError } from '../../engine/task.ts';
 import { CLASSES } from '../classes.ts';
-import { columnsOf, scanCsv, shownPath, writeCsv } from './csv.ts';
+import { columnsOf, shownPath, streamCsv, writeCsv } from './csv.ts';
 
 export interface Labels {
   /** In the order of the file, each once. */
@@ -16,12 +16,17 @@ export function splitId(id: string): { image: string; name: string } | undefined
   return at <= 0 || at === id.length - 1 ? undefined : { image: id.slice(0, at), name: id.slice(at + 1) };
 }
 
+/** The place in CLASSES, -1 when it is no class. */
+export function classIndex(name: string): number {
+  return (CLASSES as readonly string[]).indexOf(name);
+}
+
 /** InputError, with file and line: a missing column, a repeated image, a label other than 0 and 1. */
 export function readLabels(path: string): Labels {
   const images: string[] = [];
   const values: number[] = [];
   const seen = new Set<string>();
-  scanCsv(path, (header) => {
+  streamCsv(path, (header) => {
     const [imageColumn, ...columns] = columnsOf(path, header, ['Image', ...CLASSES]);
     return (fields, line) => {
       const image = fields[imageColumn!]!;

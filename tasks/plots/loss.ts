@@ -1,0 +1,55 @@
+// Training and validation loss by epoch: one panel a model, one colour a fold.
+import { PALETTE } from './style.ts';
+
+export interface LossPoint {
+  readonly model: string;
+  readonly fold: string;
+  readonly epoch: number;
+  readonly trainLoss: number;
+  readonly validLoss: number;
+}
+
+/** A Vega-Lite specification. Panels keep the order of the points. */
+export function lossPlot(points: readonly LossPoint[]): object {
+  const models = [...new Set(points.map((point) => point.model))];
+  const folds = [...new Set(points.map((point) => point.fold))];
+  const values = points.flatMap(({ model, fold, epoch, trainLoss, validLoss }) => [
+    { model, fold, epoch, loss: trainLoss, set: 'training' },
+    { model, fold, epoch, loss: validLoss, set: 'validation' },
+  ]);
+  return {
+    title: 'Loss by epoch',
+    data: { values },
+    facet: { field: 'model', type: 'nominal', title: null, sort: models, header: { labelAnchor: 'start' } },
+    columns: Math.min(models.length, 3),
+    spacing: 24,
+    spec: {
+      width: models.length === 1 ? 480 : 320,
+      height: 240,
+      mark: { type: 'line', point: { size: 24, filled: true }, strokeWidth: 2 },
+      encoding: {
+        x: { field: 'epoch', type: 'quantitative', title: 'Epoch', axis: { tickMinStep: 1, format: 'd', grid: false } },
+        y: { field: 'loss', type: 'quantitative', title: 'Weighted log loss', scale: { zero: false, nice: true } },
+        color: {
+          field: 'fold',
+          type: 'nominal',
+          title: 'Fold',
+          sort: folds,
+          scale: { domain: folds, range: folds.map((_, i) => PALETTE[(i + 1) % PALETTE.length]) },
+        },
+        strokeDash: {
+          field: 'set',
+          type: 'nominal',
+          title: 'Images',
+          scale: {
+            domain: ['validation', 'training'],
+            range: [
+              [1, 0],
+              [5, 4],
+            ],
+          },
+        },
+      },
+    },
+  };
+}
