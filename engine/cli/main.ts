@@ -1,0 +1,131 @@
+#!/usr/bin/env node
+// The command line: words in, exit code out. Each command is a file beside this one, loaded when it is asked for.
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { EXIT, UsageError } from './failure.ts';
+import type { CommonFlags } from './session.ts';
+import { red } from './style.ts';
+
+interface Flags extends CommonFlags {
+  force?: boolean;
+  only?: boolean;
+  keepGoing?: boolean;
+  jobs?: number;
+  gpus?: number;
+  format?: string;
+  all?: boolean;
+}
+
+const collect = (value: string, before: string[]) => [...before, value];
+
+function wholeNumber(least: number) {
+  return (text: string) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least)
+      throw new UsageError(`"${text}" is not a whole number of at least ${least}`);
+    return value;
+  };
+}
+
+function createProgram(finish: (code: number) => void): Command {
+  const program = new Command('dag');
+  const command = (words: string, summary: string, action: (names: string[], flags: Flags) => Promise<number>) => {
+    const made = program
+      .command(words)
+      .summary(summary)
+      .description(summary)
+      .option('-C, --directory <dir>', 'work in this folder')
+      .option('--file <file>', 'the pipeline file (default: pipeline.yml here or above)')
+      .option('--profile <name>', 'overlay this profile of the file')
+      .option('--set <name=value>', 'set a parameter, e.g. --set train.epochs=3; may be repeated', collect, [])
+      .option('--json', 'print one JSON object on stdout and nothing else');
+    made.action(async (...given: unknown[]) => {
+      const named = given.slice(0, -2).flat() as (string | undefined)[];
+      finish(
+        await action(
+          named.filter((name) => name !== undefined),
+          made.opts<Flags>(),
+        ),
+      );
+    });
+    return made;
+  };
+
+  program
+    .description('Builds what pipeline.yml declares, and only what is stale.')
+    .version(VERSION)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(red(text)) });
+
+  command('run [selectors...]', 'build the selected nodes and what they need; all by default', async (names, flags) =>
+    (await import('./run.ts')).runCommand(names, flags),
+  )
+    .option('--force', 'run the selected nodes even when they are fresh')
+    .option('--only', 'the selected nodes alone, not what they need')
+    .option('-k, --keep-going', 'after a failure, go on with what does not depend on it')
+    .option('-j, --jobs <n>', 'core slots: how many single-core nodes run at once (default: cores)', wholeNumber(1))
+    .option('--gpus <n>', 'GPUs to use (default: what nvidia-smi finds)', wholeNumber(0));
+  command('plan [selectors...]', 'show what run would do, and why, without doing it', async (names, flags) =>
+    (await import('./plan.ts')).planCommand(names, flags),
+  )
+    .option('--force', 'as for run')
+    .option('--only', 'as for run');
+  command('status [selectors...]', 'show the state of every node', async (names, flags) =>
+    (await import('./status.ts')).statusCommand(names, flags),
+  );
+  command('why <node>', 'say why a node is stale, with old and new values', async (names, flags) =>
+    (await import('./why.ts')).whyCommand(names[0]!, flags),
+  );
+  command('graph [selectors...]', 'draw the graph', async (names, flags) =>
+    (await import('./graph.ts')).graphCommand(names, flags),
+  )
+    .option('--format <format>', 'text, mermaid, dot or svg', 'text')
+    .option('--all', 'every node, not one box a task');
+  command('log <node>', "print the log of a node's latest run", async (names, flags) =>
+    (await import('./log.ts')).logCommand(names[0]!, flags),
+  );
+  command(
+    'clean [selectors...]',
+    'remove artifacts from the work tree; the cache keeps their bytes',
+    async (names, flags) => (await import('./clean.ts')).cleanCommand(names, flags),
+  );
+  command('init [folder]', 'write a small working pipeline into a folder', async (names, flags) =>
+    (await import('./init.ts')).initCommand(names[0], flags),
+  );
+  command('schema', 'print the JSON Schema of pipeline.yml, for editors', async () =>
+    (await import('./schema.ts')).schemaCommand(),
+  );
+  return program;
+}
+
+/** Runs one command line and returns its exit code. */
+export async function main(words: readonly string[]): Promise<number> {
+  let code: number = EXIT.done;
+  try {
+    await createProgram((value) => {
+      code = value;
+    }).parseAsync(words, { from: 'user' });
+    return code;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n`);
+    return EXIT.usage;
+  }
+  process.stderr.write(`${red('internal error')}: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return EXIT.failed;
+}
+
+declare const DAG_VERSION: string;
+const VERSION = typeof DAG_VERSION === 'string' ? DAG_VERSION : 'development';
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.exitCode = await main(process.argv.slice(2));
+}

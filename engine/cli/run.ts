@@ -1,0 +1,111 @@
+// dag run: build what is stale among the selected nodes.
+import { readFileSync } from 'node:fs';
+import { acquireLock } from '../../cache/index.ts';
+import type { Listener, RunEvent } from '../event.ts';
+import { terminalReport } from '../report/terminal.ts';
+import { machineCapacity } from '../run/capacity.ts';
+import { type Outcome, startRun } from '../run/run.ts';
+import { journalTo, newRunId } from '../state/journal.ts';
+import { EXIT } from './failure.ts';
+import {
+  type CommonFlags,
+  checkSources,
+  learn,
+  openSession,
+  type Session,
+  selectNames,
+  selectNodes,
+} from './session.ts';
+
+interface RunFlags extends CommonFlags {
+  readonly force?: boolean;
+  readonly only?: boolean;
+  readonly keepGoing?: boolean;
+  readonly jobs?: number;
+  readonly gpus?: number;
+}
+
+export async function runCommand(selectors: readonly string[], flags: RunFlags): Promise<number> {
+  const session = openSession(flags);
+  try {
+    const outcome = await runSelected(session, selectors, flags);
+    if (flags.json) process.stdout.write(`${JSON.stringify(outcome.summary)}\n`);
+    return exitCode(outcome);
+  } finally {
+    await session.cache.close();
+  }
+}
+
+async function runSelected(session: Session, selectors: readonly string[], flags: RunFlags): Promise<Outcome> {
+  const { pipeline, places, cache } = session;
+  const nodes = selectNodes(pipeline, selectors, flags.only ?? false);
+  const forced = new Set(flags.force ? selectNames(pipeline, selectors, true) : []);
+  const lock = await acquireLock(places.lock, {
+    onWait: (owner) =>
+      process.stderr.write(
+        `waiting for another run in this project (process ${owner.pid} on ${owner.host}, since ${owner.since})\n`,
+      ),
+  });
+  try {
+    await checkSources(session, nodes);
+    const runId = newRunId(new Date());
+    const run = startRun({
+      pipeline,
+      nodes,
+      forced,
+      cache,
+      places,
+      runId,
+      ...(await learn(session, nodes)),
+      keepGoing: flags.keepGoing ?? false,
+      capacity: () =>
+        machineCapacity({
+          jobs: flags.jobs ?? null,
+          gpus: flags.gpus ?? null,
+          pools: pipeline.pools,
+          wantsGpu: nodes.some(({ resources }) => resources.gpu > 0),
+        }),
+      listener: together([journalTo(places.journals, runId), terminalReport({ stream: process.stderr }, tailOf)]),
+    });
+    const restore = onSignals(run.stop);
+    return await run.finished.finally(restore);
+  } finally {
+    lock.release();
+  }
+}
+
+function together(listeners: readonly Listener[]): Listener {
+  return (event: RunEvent) => {
+    for (const listener of listeners) listener(event);
+  };
+}
+
+function onSignals(stop: () => void): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let calls = 0;
+  const handler = () => {
+    calls++;
+    process.stderr.write(
+      calls === 1
+        ? '\nstopping: running nodes end at their next safe point; press Ctrl-C again to kill them\n'
+        : '\nkilling\n',
+    );
+    stop();
+  };
+  for (const signal of signals) process.on(signal, handler);
+  return () => {
+    for (const signal of signals) process.off(signal, handler);
+  };
+}
+
+function tailOf(log: string, lines: number): string[] {
+  const text = readFileSync(log, 'utf8').trimEnd();
+  return text === '' ? [] : text.split('\n').slice(-lines);
+}
+
+/** Wrong data is 2 where nothing else went wrong; a program that failed is 1. */
+function exitCode({ interrupted, failures }: Outcome): number {
+  if (interrupted) return EXIT.interrupted;
+  if (failures.length === 0) return EXIT.done;
+  return failures.every(({ kind }) => kind === 'input') ? EXIT.usage : EXIT.failed;
+}

@@ -1,0 +1,129 @@
+// What every command that reads a pipeline starts with: the project found, the file loaded, the selection made, the cache open.
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Cache, openCache } from '../../cache/index.ts';
+import { topological } from '../graph/graph.ts';
+import type { Node, Pipeline, Source } from '../graph/node.ts';
+import { select } from '../graph/select.ts';
+import type { Code } from '../plan/code.ts';
+import { codeOf } from '../plan/code.ts';
+import { toolVersions } from '../plan/tools.ts';
+import { formatDiagnostics } from '../spec/diagnostic.ts';
+import { loadPipeline } from '../spec/load.ts';
+import { type Places, placesOf } from '../state/places.ts';
+import { UsageError } from './failure.ts';
+import { colors } from './style.ts';
+
+/** The flags that every command takes. */
+export interface CommonFlags {
+  readonly directory?: string;
+  readonly file?: string;
+  readonly profile?: string;
+  readonly set: readonly string[];
+  readonly json?: boolean;
+}
+
+export interface Session {
+  readonly pipeline: Pipeline;
+  readonly places: Places;
+  readonly cache: Cache;
+}
+
+const FILE_NAME = 'pipeline.yml';
+
+/** Loads the pipeline; throws a UsageError with every diagnostic. Nothing is written. */
+export function loadProject(flags: CommonFlags): Pipeline {
+  const file = findFile(flags);
+  const loaded = loadPipeline({
+    root: path.dirname(file),
+    file,
+    set: flags.set,
+    ...(flags.profile === undefined ? {} : { profile: flags.profile }),
+  });
+  if (loaded.ok) return loaded.value;
+  const source = (name: string) => (existsSync(name) ? readFileSync(name, 'utf8') : undefined);
+  throw new UsageError(formatDiagnostics(loaded.error, source, { color: colors.enabled, cwd: process.cwd() }));
+}
+
+export function openSession(flags: CommonFlags): Session {
+  const pipeline = loadProject(flags);
+  const places = placesOf(pipeline.root);
+  return { pipeline, places, cache: openCache({ dir: places.cache }) };
+}
+
+/** In the named folder, else in this one or the nearest above it, as git does. */
+function findFile({ directory, file }: CommonFlags): string {
+  const start = path.resolve(directory ?? '.');
+  if (file !== undefined) return mustExist(path.resolve(start, file));
+  if (directory !== undefined) return mustExist(path.join(start, FILE_NAME));
+  for (let folder = start; ; folder = path.dirname(folder)) {
+    const candidate = path.join(folder, FILE_NAME);
+    if (existsSync(candidate)) return candidate;
+    if (folder === path.dirname(folder)) break;
+  }
+  throw new UsageError(
+    `there is no ${FILE_NAME} in ${start} or above it\n  \`dag init\` makes one; -C DIR or --file FILE names one elsewhere`,
+  );
+}
+
+function mustExist(file: string): string {
+  if (existsSync(file)) return file;
+  throw new UsageError(`there is no file ${file}`);
+}
+
+/** The selected nodes with what they need, in an order in which they can run. */
+export function selectNodes(pipeline: Pipeline, selectors: readonly string[], only: boolean): Node[] {
+  const names = selectNames(pipeline, selectors, only);
+  const wanted = new Set(names);
+  const byName = new Map(pipeline.nodes.map((node) => [node.name, node]));
+  return topological(pipeline)
+    .filter((name) => wanted.has(name))
+    .map((name) => byName.get(name)!);
+}
+
+export function selectNames(pipeline: Pipeline, selectors: readonly string[], only: boolean): string[] {
+  const selected = select(pipeline, selectors.length > 0 ? selectors : pipeline.defaults, { only });
+  if (selected.ok) return selected.value;
+  const { message, hint } = selected.error;
+  throw new UsageError(hint === undefined ? message : `${message}\n  ${hint}`);
+}
+
+export interface Knowledge {
+  readonly codes: ReadonlyMap<string, Code>;
+  readonly tools: ReadonlyMap<string, string>;
+}
+
+/** What keys need beyond the file: code digests and tool versions of these nodes. Throws a UsageError for code that does not build. */
+export async function learn({ pipeline, cache }: Session, nodes: readonly Node[]): Promise<Knowledge> {
+  const modules = new Set<string>();
+  for (const { action } of nodes) if (action.kind === 'module') modules.add(action.path);
+  const codes = new Map<string, Code>();
+  const problems: string[] = [];
+  for (const [module, code] of await codeOf(pipeline.root, modules, cache)) {
+    if (code.ok) codes.set(module, code.value);
+    else problems.push(`${module} does not build:\n${code.error}`);
+  }
+  if (problems.length > 0) throw new UsageError(problems.join('\n\n'));
+  return { codes, tools: await toolVersions(pipeline.root, nodes) };
+}
+
+/** Throws a UsageError that names every source file or folder that these nodes read and that does not exist. */
+export async function checkSources({ pipeline, cache }: Session, nodes: readonly Node[]): Promise<void> {
+  const sources = new Map<string, Node>();
+  for (const node of nodes) {
+    for (const { sources: list } of node.inputs)
+      for (const source of list) if (!source.producer) sources.set(source.path, node);
+  }
+  await cache.warm([...sources.keys()].map((file) => path.resolve(pipeline.root, file)));
+  const missing = [...sources].filter(([file]) => cache.look(path.resolve(pipeline.root, file)) === null);
+  if (missing.length > 0)
+    throw new UsageError(missing.map(([file, node]) => missingSource(file, node.name)).join('\n'));
+}
+
+function missingSource(file: string, node: string): string {
+  return `the input ${file} of ${node} does not exist\n  put it there, or name another place in pipeline.yml or with --set`;
+}
+
+export function missingSources(missing: readonly Source[]): string {
+  return missing.map(({ path: file }) => `the input ${file} does not exist`).join('\n');
+}

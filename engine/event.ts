@@ -1,0 +1,68 @@
+// Everything that can happen in a run, as one union. The terminal, the journal and the JSON report are readers of it.
+import type { Reason } from './plan/reason.ts';
+
+/** Where a node runs: what was set aside for it. */
+export interface Allotment {
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly gpus: readonly number[];
+}
+
+/** Why a node failed. `input`: the data or parameters are wrong (exit code 2); `task`: the program failed (1). */
+export interface Failure {
+  readonly kind: 'input' | 'task' | 'interrupted';
+  readonly message: string;
+  /** What a person can do about it, where we know. */
+  readonly hint?: string;
+  readonly log?: string;
+}
+
+export type RunEvent =
+  | { readonly type: 'run-started'; readonly runId: string; readonly profile: string | null; readonly nodes: number }
+  | { readonly type: 'node-fresh'; readonly node: string }
+  | {
+      readonly type: 'node-restored';
+      readonly node: string;
+      readonly reasons: readonly Reason[];
+      readonly seconds: number;
+    }
+  | {
+      readonly type: 'node-started';
+      readonly node: string;
+      readonly reasons: readonly Reason[];
+      readonly allotment: Allotment;
+      readonly log: string;
+    }
+  | {
+      readonly type: 'node-progress';
+      readonly node: string;
+      readonly done: number;
+      readonly total: number;
+      readonly unit: string;
+    }
+  | {
+      readonly type: 'node-metric';
+      readonly node: string;
+      readonly name: string;
+      readonly value: number;
+      readonly step: number | null;
+    }
+  | { readonly type: 'node-warned'; readonly node: string; readonly message: string }
+  | { readonly type: 'node-done'; readonly node: string; readonly seconds: number }
+  | { readonly type: 'node-failed'; readonly node: string; readonly failure: Failure; readonly seconds: number }
+  | { readonly type: 'node-blocked'; readonly node: string; readonly by: string }
+  | { readonly type: 'note'; readonly message: string }
+  | { readonly type: 'run-finished'; readonly summary: RunSummary };
+
+/** What a run did, by node name; the shape of `dag run --json`. */
+export interface RunSummary {
+  readonly schemaVersion: 1;
+  readonly ok: boolean;
+  readonly ran: readonly string[];
+  readonly restored: readonly string[];
+  readonly fresh: readonly string[];
+  readonly failed: readonly string[];
+  readonly seconds: number;
+}
+
+export type Listener = (event: RunEvent) => void;

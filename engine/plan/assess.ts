@@ -1,0 +1,131 @@
+// One node's verdict: fresh, to be restored, or stale, with the reasons. `plan`, `status`, `why` and `run` all decide here.
+import path from 'node:path';
+import type { Cache, Entry, Key } from '../../cache/index.ts';
+import type { InputRole, Node, Source } from '../graph/node.ts';
+import { fail, ok, type Result } from '../result.ts';
+import { type NodeRecord, recordOf, stateOf } from '../state/record.ts';
+import { changes } from './changes.ts';
+import type { Code } from './code.ts';
+import { axesText, type Ingredients, type InputItem, keyOf } from './key.ts';
+import type { Reason } from './reason.ts';
+
+export interface Surroundings {
+  readonly root: string;
+  readonly cache: Cache;
+  readonly codes: ReadonlyMap<string, Code>;
+  /** Versions printed by declared tools, by command. */
+  readonly tools: ReadonlyMap<string, string>;
+  /** The outputs of a node that is done, or that will be restored; undefined while they are unknown. */
+  outputsOf(node: string): Readonly<Record<string, Entry>> | undefined;
+}
+
+export type Verdict =
+  | { readonly state: 'fresh'; readonly record: NodeRecord }
+  | { readonly state: 'restore'; readonly record: NodeRecord; readonly reasons: readonly Reason[] }
+  | { readonly state: 'stale'; readonly reasons: readonly Reason[] };
+
+export interface Assessment {
+  readonly key: Key;
+  readonly ingredients: Ingredients;
+  /** What the node would read, to check after it ran that it was still so. */
+  readonly read: readonly { readonly path: string; readonly entry: Entry }[];
+  readonly verdict: Verdict;
+}
+
+/** Fails with the paths of inputs that do not exist. Every producer of the node must be known to `outputsOf`. */
+export function assess(node: Node, around: Surroundings, forced: boolean): Result<Assessment, readonly Source[]> {
+  const missing: Source[] = [];
+  const read: { path: string; entry: Entry }[] = [];
+  const inputs: Record<string, readonly InputItem[]> = {};
+  for (const role of node.inputs) inputs[role.name] = itemsOf(role, around, read, missing);
+  if (missing.length > 0) return fail(missing);
+
+  const ingredients: Ingredients = { ...ownIngredients(node, around), inputs };
+  const key = keyOf(node, ingredients);
+  return ok({ key, ingredients, read, verdict: forced ? forcedVerdict() : judge(node, key, ingredients, around) });
+}
+
+const forcedVerdict = (): Verdict => ({
+  state: 'stale',
+  reasons: [{ kind: 'forced', name: '', before: null, after: null }],
+});
+
+/** What is known of a node before its inputs are: used to say why a node is stale whose upstream has not run yet. */
+export function ownChanges(node: Node, around: Surroundings): Reason[] {
+  const state = stateOf(around.cache, node.name);
+  if (!state) return [];
+  return changes(
+    state.ingredients,
+    { ...ownIngredients(node, around), inputs: state.ingredients.inputs },
+    around.cache,
+  );
+}
+
+function ownIngredients(node: Node, around: Surroundings): Omit<Ingredients, 'inputs'> {
+  const environment: Record<string, string | null> = {};
+  for (const name of node.env) environment[name] = process.env[name] ?? null;
+  for (const [tool, command] of Object.entries(node.tools))
+    environment[`tool ${tool}`] = around.tools.get(command) ?? null;
+  return {
+    code:
+      node.action.kind === 'shell'
+        ? node.action
+        : { kind: 'module', path: node.action.path, ...around.codes.get(node.action.path)! },
+    params: node.params,
+    environment,
+    outputs: node.outputs.map(({ name }) => name),
+  };
+}
+
+function itemsOf(
+  role: InputRole,
+  around: Surroundings,
+  read: { path: string; entry: Entry }[],
+  missing: Source[],
+): InputItem[] {
+  const items: InputItem[] = [];
+  for (const source of role.sources) {
+    const entry = entryOf(source, around);
+    if (!entry) {
+      missing.push(source);
+      continue;
+    }
+    items.push({ axes: axesText(source.axes), path: source.path, kind: entry.kind, digest: entry.digest });
+    read.push({ path: source.path, entry });
+  }
+  return items;
+}
+
+function entryOf(source: Source, { root, cache, outputsOf }: Surroundings): Entry | null {
+  if (!source.producer) return cache.look(path.resolve(root, source.path));
+  const { node, output, subpath } = source.producer;
+  const whole = outputsOf(node)?.[output];
+  if (!whole) return null;
+  return subpath ? cache.part(whole, subpath) : whole;
+}
+
+function judge(node: Node, key: Key, ingredients: Ingredients, { root, cache }: Surroundings): Verdict {
+  const record = recordOf(cache, key);
+  if (!record) return { state: 'stale', reasons: whyNew(node, ingredients, cache) };
+  const damaged = node.outputs.flatMap(({ name, path: file }) =>
+    outputReason(cache, root, file, record.outputs[name]!),
+  );
+  if (damaged.length === 0) return { state: 'fresh', record };
+  if (!node.outputs.every(({ name }) => cache.has(record.outputs[name]!))) return { state: 'stale', reasons: damaged };
+  const state = stateOf(cache, node.name);
+  const edited = state ? changes(state.ingredients, ingredients, cache) : [];
+  return { state: 'restore', record, reasons: edited.length > 0 ? edited : damaged };
+}
+
+function whyNew(node: Node, ingredients: Ingredients, cache: Cache): Reason[] {
+  const state = stateOf(cache, node.name);
+  const reasons = state ? changes(state.ingredients, ingredients, cache) : [];
+  return reasons.length > 0 ? reasons : [{ kind: 'never-ran', name: node.name, before: null, after: null }];
+}
+
+function outputReason(cache: Cache, root: string, file: string, wanted: Entry): Reason[] {
+  const found = cache.look(path.join(root, file));
+  if (!found) return [{ kind: 'output-missing', name: file, before: wanted.digest, after: null }];
+  if (found.digest === wanted.digest && found.kind === wanted.kind) return [];
+  return [{ kind: 'output-changed', name: file, before: wanted.digest, after: found.digest }];
+}

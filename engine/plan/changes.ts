@@ -1,0 +1,111 @@
+// What changed between the ingredients that a node last ran with and those it would run with now, as reasons.
+import type { Cache, Digest } from '../../cache/index.ts';
+import type { Json } from '../task.ts';
+import type { Ingredients, InputItem } from './key.ts';
+import type { Reason } from './reason.ts';
+
+const FILES_NAMED = 5;
+
+export function changes(before: Ingredients, after: Ingredients, cache: Cache): Reason[] {
+  return [
+    ...codeChanges(before.code, after.code),
+    ...paramChanges(before.params, after.params),
+    ...mapChanges('environment', before.environment, after.environment),
+    ...inputChanges(before, after, cache),
+    ...mapChanges('code', named(before.outputs), named(after.outputs)),
+  ];
+}
+
+const named = (outputs: readonly string[]) => Object.fromEntries(outputs.map((name) => [`output ${name}`, 'declared']));
+
+function codeChanges(before: Ingredients['code'], after: Ingredients['code']): Reason[] {
+  if (before.kind === 'shell' && after.kind === 'shell') {
+    return before.command === after.command
+      ? []
+      : [{ kind: 'code', name: 'command', before: before.command, after: after.command }];
+  }
+  if (before.kind === 'module' && after.kind === 'module') {
+    const packages = mapChanges('code', prefixed('package ', before.packages), prefixed('package ', after.packages));
+    if (before.digest === after.digest) return packages;
+    const files = mapChanges('code', before.files, after.files);
+    const whole: Reason = { kind: 'code', name: after.path, before: before.digest, after: after.digest };
+    return [...(files.length > 0 ? files : [whole]), ...packages];
+  }
+  return [{ kind: 'code', name: 'task', before: describeCode(before), after: describeCode(after) }];
+}
+
+const describeCode = (code: Ingredients['code']) =>
+  code.kind === 'shell' ? `run: ${code.command}` : `use: ${code.path}`;
+
+function prefixed(prefix: string, map: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(map).map(([name, value]) => [prefix + name, value]));
+}
+
+function mapChanges(
+  kind: 'code' | 'environment',
+  before: Readonly<Record<string, string | null>>,
+  after: Readonly<Record<string, string | null>>,
+): Reason[] {
+  return unionOfKeys(before, after)
+    .filter((name) => before[name] !== after[name])
+    .map((name) => ({ kind, name, before: before[name] ?? null, after: after[name] ?? null }));
+}
+
+/** Walks into objects, so that one changed field of a model is named by its path and not by the whole model. */
+function paramChanges(
+  before: Readonly<Record<string, Json>>,
+  after: Readonly<Record<string, Json>>,
+  prefix = '',
+): Reason[] {
+  return unionOfKeys(before, after).flatMap((name): Reason[] => {
+    const [old, now] = [before[name], after[name]];
+    if (JSON.stringify(old) === JSON.stringify(now)) return [];
+    if (isObject(old) && isObject(now)) return paramChanges(old, now, `${prefix}${name}.`);
+    return [{ kind: 'param', name: prefix + name, before: old ?? null, after: now ?? null }];
+  });
+}
+
+function isObject(value: Json | undefined): value is { [name: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function inputChanges(before: Ingredients, after: Ingredients, cache: Cache): Reason[] {
+  return unionOfKeys(before.inputs, after.inputs).flatMap((role) => {
+    const old = byLabel(before.inputs[role] ?? []);
+    const now = byLabel(after.inputs[role] ?? []);
+    return unionOfKeys(old, now).flatMap((label) => itemChanges(role, old[label], now[label], cache));
+  });
+}
+
+/** An item is known by its axis labels, or by its place in the list where it has none. */
+function byLabel(items: readonly InputItem[]): Record<string, InputItem> {
+  return Object.fromEntries(items.map((item, index) => [item.axes || `#${index}`, item]));
+}
+
+function itemChanges(role: string, old: InputItem | undefined, now: InputItem | undefined, cache: Cache): Reason[] {
+  if (!old || !now)
+    return [{ kind: 'input', name: (now ?? old)!.path, before: old?.digest ?? null, after: now?.digest ?? null }];
+  if (old.digest === now.digest && old.kind === now.kind) return [];
+  const whole: Reason = { kind: 'input', name: now.path, before: old.digest, after: now.digest };
+  const diff =
+    old.kind === 'folder' && now.kind === 'folder'
+      ? cache.diff(old.digest as Digest, now.digest as Digest, FILES_NAMED)
+      : null;
+  if (!diff) return [whole];
+  const files = diff.changes.map(
+    ({ path, change }): Reason => ({
+      kind: 'input',
+      name: `${now.path}/${path}`,
+      before: change === 'added' ? null : 'content before',
+      after: change === 'removed' ? null : 'content now',
+    }),
+  );
+  const rest = diff.total - files.length;
+  return rest > 0
+    ? [...files, { kind: 'input', name: `${now.path} (${role})`, before: null, after: `${rest} more files` }]
+    : files;
+}
+
+function unionOfKeys(a: object, b: object): string[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])];
+}

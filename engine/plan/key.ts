@@ -1,0 +1,59 @@
+// The action key of a node: SHA-256 over everything that its result depends on, and nothing else. The ingredients are kept
+// beside the key, so that `why` can say which of them changed.
+//
+// In the key: code, the node's own parameters, each input's role, axis labels and content, declared environment variables
+// and tool versions, output names, and the extensions of paths (a program may choose a format by them). A shell command is
+// in the key as text, paths included. Not in the key: absolute paths, the machine, time, slots, `after`, other parameters.
+import path from 'node:path';
+import { type Entry, hashValue, type Key } from '../../cache/index.ts';
+import type { Node } from '../graph/node.ts';
+import type { Json } from '../task.ts';
+import type { Code } from './code.ts';
+
+export interface InputItem {
+  /** Axis labels of the producer, `model=a,fold=0`; empty for a source file. */
+  readonly axes: string;
+  readonly path: string;
+  readonly kind: Entry['kind'];
+  readonly digest: string;
+}
+
+export interface Ingredients {
+  readonly code:
+    | ({ readonly kind: 'module'; readonly path: string } & Code)
+    | { readonly kind: 'shell'; readonly command: string };
+  readonly params: Readonly<Record<string, Json>>;
+  readonly inputs: Readonly<Record<string, readonly InputItem[]>>;
+  /** Environment variables and tool versions; null where a variable is not set. */
+  readonly environment: Readonly<Record<string, string | null>>;
+  readonly outputs: readonly string[];
+}
+
+const KEY_SCHEMA = 1;
+
+export function keyOf(node: Node, ingredients: Ingredients): Key {
+  const { code, params, environment } = ingredients;
+  return hashValue({
+    schema: KEY_SCHEMA,
+    code: code.kind === 'module' ? { digest: code.digest, packages: { ...code.packages } } : { command: code.command },
+    params: { ...params },
+    inputs: node.inputs.map((role) => ({
+      name: role.name,
+      many: role.many,
+      items: ingredients.inputs[role.name]!.map(({ axes, kind, digest, path: file }) => [
+        axes,
+        kind,
+        digest,
+        path.posix.extname(file),
+      ]),
+    })),
+    environment: { ...environment },
+    outputs: node.outputs.map(({ name, path: file }) => [name, path.posix.extname(file)]),
+  }) as unknown as Key;
+}
+
+export function axesText(axes: Readonly<Record<string, string>>): string {
+  return Object.entries(axes)
+    .map(([axis, label]) => `${axis}=${label}`)
+    .join(',');
+}

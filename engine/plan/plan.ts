@@ -1,0 +1,83 @@
+// The plan: every selected node with its verdict, in an order in which they can run. Nothing is run and nothing written.
+import path from 'node:path';
+import type { Cache, Entry } from '../../cache/index.ts';
+import type { Node, Pipeline, Source } from '../graph/node.ts';
+import { assess, ownChanges, type Surroundings } from './assess.ts';
+import type { Code } from './code.ts';
+import type { Reason } from './reason.ts';
+
+export type PlannedState = 'fresh' | 'restore' | 'stale';
+
+export interface Planned {
+  readonly node: Node;
+  readonly state: PlannedState;
+  readonly reasons: readonly Reason[];
+}
+
+export interface PlanRequest {
+  readonly pipeline: Pipeline;
+  /** Selected nodes in an order in which they can run. */
+  readonly nodes: readonly Node[];
+  readonly forced: ReadonlySet<string>;
+  readonly cache: Cache;
+  readonly codes: ReadonlyMap<string, Code>;
+  readonly tools: ReadonlyMap<string, string>;
+}
+
+/** A node downstream of one that will run is stale for now: its key is unknown, and early cutoff may keep it fresh. */
+export function plan(request: PlanRequest): { planned: Planned[]; missing: Source[] } {
+  const known = new Map<string, Readonly<Record<string, Entry>>>();
+  const selected = new Set(request.nodes.map(({ name }) => name));
+  const around: Surroundings = {
+    root: request.pipeline.root,
+    cache: request.cache,
+    codes: request.codes,
+    tools: request.tools,
+    outputsOf: (name) => known.get(name) ?? (selected.has(name) ? undefined : outputsOnDisk(request, name)),
+  };
+  const planned: Planned[] = [];
+  const missing: Source[] = [];
+  for (const node of request.nodes) {
+    const waiting = producers(node).filter((name) => selected.has(name) && !known.has(name));
+    if (waiting.length > 0) {
+      planned.push({ node, state: 'stale', reasons: [...ownChanges(node, around), ...waiting.map(upstreamReason)] });
+      continue;
+    }
+    const assessed = assess(node, around, request.forced.has(node.name));
+    if (!assessed.ok) {
+      missing.push(...assessed.error);
+      continue;
+    }
+    const { verdict } = assessed.value;
+    if (verdict.state !== 'stale') known.set(node.name, verdict.record.outputs);
+    planned.push({ node, state: verdict.state, reasons: verdict.state === 'fresh' ? [] : verdict.reasons });
+  }
+  return { planned, missing };
+}
+
+/** With --only, what a node needs is taken as it lies in the work tree. */
+export function outputsOnDisk(
+  { pipeline, cache }: Pick<PlanRequest, 'pipeline' | 'cache'>,
+  name: string,
+): Record<string, Entry> {
+  const outputs: Record<string, Entry> = {};
+  for (const output of pipeline.nodes.find((node) => node.name === name)?.outputs ?? []) {
+    const entry = cache.look(path.join(pipeline.root, output.path));
+    if (entry) outputs[output.name] = entry;
+  }
+  return outputs;
+}
+
+const upstreamReason = (name: string): Reason => ({ kind: 'upstream', name, before: null, after: null });
+
+/** The nodes that must be done before a node: those whose outputs it reads, and those it is to come after; each once. */
+export function dependencies(node: Node): string[] {
+  return node.after.length === 0 ? producers(node) : [...new Set([...producers(node), ...node.after])];
+}
+
+/** The nodes whose outputs a node reads, each once. */
+export function producers(node: Node): string[] {
+  const names = new Set<string>();
+  for (const { sources } of node.inputs) for (const { producer } of sources) if (producer) names.add(producer.node);
+  return [...names];
+}

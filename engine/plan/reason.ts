@@ -1,0 +1,63 @@
+// Why a node is not fresh, as data: recorded where the verdict is made, printed everywhere by `describeReason`.
+
+import { unreachable } from '../result.ts';
+import type { Json } from '../task.ts';
+
+export type ReasonKind =
+  | 'input'
+  | 'code'
+  | 'param'
+  | 'environment'
+  | 'output-missing'
+  | 'output-changed'
+  | 'never-ran'
+  | 'upstream'
+  | 'forced';
+
+export interface Reason {
+  readonly kind: ReasonKind;
+  /** The file, parameter, variable, output or node that it is about. */
+  readonly name: string;
+  readonly before: Json;
+  readonly after: Json;
+}
+
+const WIDEST_VALUE = 60;
+
+/** One line for a person, e.g. `parameter epochs: 6 → 8`. */
+export function describeReason(reason: Reason): string {
+  switch (reason.kind) {
+    case 'input':
+      return `input ${reason.name}: ${change(reason)}`;
+    case 'code':
+      return `code ${reason.name}: ${change(reason)}`;
+    case 'param':
+      return `parameter ${reason.name}: ${change(reason)}`;
+    case 'environment':
+      return `environment ${reason.name}: ${change(reason)}`;
+    case 'output-missing':
+      return `output ${reason.name} is missing`;
+    case 'output-changed':
+      return `output ${reason.name} was changed since it was made: ${change(reason)}`;
+    case 'never-ran':
+      return 'it never ran';
+    case 'upstream':
+      return `${reason.name} will run first and may change its input`;
+    case 'forced':
+      return 'it was forced (--force)';
+    default:
+      return unreachable(reason.kind);
+  }
+}
+
+function change({ before, after }: Reason): string {
+  if (before === null) return `added ${show(after)}`;
+  if (after === null) return `removed ${show(before)}`;
+  return `${show(before)} → ${show(after)}`;
+}
+
+function show(value: Json): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const short = /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
+  return short.length > WIDEST_VALUE ? `${short.slice(0, WIDEST_VALUE - 1)}…` : short;
+}

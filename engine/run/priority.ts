@@ -1,0 +1,44 @@
+// Longest remaining path: how long it takes from the start of a node to the end of all that waits for it.
+import type { Node } from '../graph/node.ts';
+
+/** Seconds a node is expected to take: what it last took, else its declared duration, else null. */
+export type Durations = (node: Node) => number | null;
+
+/**
+ * Seconds of the longest path that starts with each node. A node without a duration counts as the mean of its task's
+ * others, or of all; with none known, every node counts the same.
+ */
+export function remainingPaths(
+  nodes: readonly Node[],
+  dependents: ReadonlyMap<string, readonly string[]>,
+  durations: Durations,
+): Map<string, number> {
+  const seconds = fillDurations(nodes, durations);
+  const longest = new Map<string, number>();
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const { name } = nodes[i]!;
+    let after = 0;
+    for (const dependent of dependents.get(name) ?? []) after = Math.max(after, longest.get(dependent) ?? 0);
+    longest.set(name, seconds.get(name)! + after);
+  }
+  return longest;
+}
+
+function fillDurations(nodes: readonly Node[], durations: Durations): Map<string, number> {
+  const known = new Map<string, number>();
+  const byTask = new Map<string, number[]>();
+  for (const node of nodes) {
+    const seconds = durations(node);
+    if (seconds === null) continue;
+    known.set(node.name, seconds);
+    byTask.set(node.task, [...(byTask.get(node.task) ?? []), seconds]);
+  }
+  const overall = mean([...known.values()]) ?? 1;
+  return new Map(
+    nodes.map((node) => [node.name, known.get(node.name) ?? mean(byTask.get(node.task) ?? []) ?? overall]),
+  );
+}
+
+function mean(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,136 @@
+// One node's process: where it writes, what it is told, and how it ended. The engine's side of `exec/`.
+import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Allotment, Failure, Listener } from '../event.ts';
+import { type Launch, launch } from '../exec/local.ts';
+import type { FromChild, ModuleJob } from '../exec/protocol.ts';
+import type { Node } from '../graph/node.ts';
+import type { Assessment } from '../plan/assess.ts';
+import { bundleToRun } from '../plan/code.ts';
+import { logPath, type Places } from '../state/places.ts';
+import type { Stopper } from './stopper.ts';
+
+export interface Workplace {
+  readonly log: string;
+  readonly scratch: string;
+  /** A folder of this node alone on the project's disk; gone when the node is. */
+  readonly staging: string;
+  /** Where each output is written. */
+  readonly written: Readonly<Record<string, string>>;
+}
+
+/** Makes the folders a node works in. A module's outputs go to staging, a shell command's to their place. */
+export function prepareWorkplace(root: string, places: Places, node: Node, assessment: Assessment): Workplace {
+  const id = createHash('sha256').update(node.name).digest('hex').slice(0, 16);
+  const staging = path.join(places.staging, id);
+  const scratch = path.join(places.scratch, assessment.key.slice(0, 32));
+  const log = logPath(places, node.name);
+  const written: Record<string, string> = {};
+  mkdirSync(path.dirname(log), { recursive: true });
+  writeFileSync(log, '');
+  if (node.action.kind === 'shell') {
+    for (const { name, path: file } of node.outputs) written[name] = path.join(root, file);
+    return { log, scratch, staging, written };
+  }
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(scratch, { recursive: true });
+  for (const [index, { name, path: file }] of node.outputs.entries()) {
+    const folder = path.join(staging, String(index));
+    mkdirSync(folder, { recursive: true });
+    written[name] = path.join(folder, path.basename(file));
+  }
+  return { log, scratch, staging, written };
+}
+
+export type Bundles = (module: string) => Promise<string>;
+
+/** Bundles each module once a run, under `.dag/code` so that its npm imports resolve from the project. */
+export function createBundles(root: string, folder: string): Bundles {
+  const made = new Map<string, Promise<string>>();
+  const make = async (module: string) => {
+    const bytes = await bundleToRun(root, module);
+    const file = path.join(
+      folder,
+      `${path.basename(module).replace(/\W+/g, '_')}-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}.mjs`,
+    );
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, bytes);
+    return file;
+  };
+  return (module) => {
+    const known = made.get(module) ?? make(module);
+    made.set(module, known);
+    return known;
+  };
+}
+
+export interface ProcessRequest {
+  readonly root: string;
+  readonly node: Node;
+  readonly allotment: Allotment;
+  readonly workplace: Workplace;
+  readonly bundles: Bundles;
+  readonly machineHasGpus: boolean;
+  readonly stopper: Stopper;
+  onMessage(message: FromChild): void;
+}
+
+/** Runs the node's process to its end; null is success. */
+export async function runProcess(request: ProcessRequest): Promise<Failure | null> {
+  const { root, node, allotment, workplace } = request;
+  const options: Launch = {
+    root,
+    log: workplace.log,
+    environment: environmentOf(allotment, request.machineHasGpus),
+    work: node.action.kind === 'shell' ? node.action : { kind: 'module', job: await jobOf(request, node.action.path) },
+    timeoutMs: node.timeoutMs,
+    onMessage: request.onMessage,
+  };
+  const running = launch(options);
+  request.stopper.watch(running);
+  return running.ended.finally(() => request.stopper.unwatch(running));
+}
+
+/** A node sees its own GPUs only: none, where the machine has some that were given to others. */
+function environmentOf({ gpus, cores }: Allotment, machineHasGpus: boolean): Record<string, string> {
+  const threads = { DAG_CORES: String(cores) };
+  return machineHasGpus ? { ...threads, CUDA_VISIBLE_DEVICES: gpus.join(',') } : threads;
+}
+
+async function jobOf(
+  { root, node, allotment, workplace, bundles }: ProcessRequest,
+  module: string,
+): Promise<ModuleJob> {
+  const inputs: Record<string, ModuleJob['inputs'][string]> = {};
+  for (const { name, many, sources } of node.inputs) {
+    inputs[name] = {
+      many,
+      items: sources.map((source) => ({ path: path.resolve(root, source.path), axes: source.axes })),
+    };
+  }
+  return {
+    node: node.name,
+    bundle: await bundles(module),
+    params: node.params,
+    inputs,
+    outputs: workplace.written,
+    scratch: workplace.scratch,
+    cores: allotment.cores,
+    gpus: allotment.gpus,
+  };
+}
+
+/** Passes what a running node says on to the run's listeners. */
+export function relay(node: Node, message: FromChild, listener: Listener): void {
+  switch (message.type) {
+    case 'progress':
+      return listener({ ...message, type: 'node-progress', node: node.name });
+    case 'metric':
+      return listener({ ...message, type: 'node-metric', node: node.name });
+    case 'warn':
+      return listener({ type: 'node-warned', node: node.name, message: message.message });
+    default:
+      return;
+  }
+}

@@ -1,0 +1,91 @@
+// From a process that ended well to a record: outputs are there, inputs are as they were, bytes are in the store and
+// durable; only then the record. Whatever is missing on the way is a failure of the node, and nothing is recorded.
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import type { Cache, Entry } from '../../cache/index.ts';
+import type { Failure } from '../event.ts';
+import type { Node } from '../graph/node.ts';
+import type { Assessment } from '../plan/assess.ts';
+import type { Reason } from '../plan/reason.ts';
+import { fail, ok, type Result } from '../result.ts';
+import type { NodeRecord, NodeState } from '../state/record.ts';
+
+export interface Finished {
+  readonly node: Node;
+  readonly assessment: Assessment;
+  /** Where each output was written: in staging for a module, in place for a shell command. */
+  readonly written: Readonly<Record<string, string>>;
+  readonly reasons: readonly Reason[];
+  readonly seconds: number;
+  readonly warnings: readonly string[];
+  readonly ranAt: string;
+  readonly log: string;
+}
+
+/** Moves the outputs into the work tree and their bytes into the store; nothing is durable or recorded yet. */
+export async function saveOutputs(
+  root: string,
+  cache: Cache,
+  finished: Finished,
+): Promise<Result<Record<string, Entry>, Failure>> {
+  const problem = missingOutput(finished) ?? changedInput(root, cache, finished);
+  if (problem) return fail({ kind: 'task', log: finished.log, ...problem });
+  const outputs: Record<string, Entry> = {};
+  for (const { name, path: file } of finished.node.outputs) {
+    const target = path.join(root, file);
+    mkdirSync(path.dirname(target), { recursive: true });
+    outputs[name] = await cache.save(finished.written[name]!, target);
+  }
+  return ok(outputs);
+}
+
+function missingOutput({ node, written }: Finished): { message: string; hint: string } | null {
+  const missing = node.outputs.filter(({ name }) => !existsSync(written[name]!));
+  if (missing.length === 0) return null;
+  const named = missing.map(({ name, path: file }) => `${name} (${file})`).join(', ');
+  return {
+    message: `it ended well but did not write its output ${named}`,
+    hint: 'write it, or take it out of `out:` in pipeline.yml',
+  };
+}
+
+function changedInput(root: string, cache: Cache, { assessment }: Finished): { message: string; hint: string } | null {
+  const changed = assessment.read.filter((input) => cache.changedSince(path.resolve(root, input.path), input.entry));
+  if (changed.length === 0) return null;
+  const named = changed.map((input) => input.path).join(', ');
+  return {
+    message: `its input ${named} changed while it ran, so its result was not recorded`,
+    hint: 'run again once the input is still',
+  };
+}
+
+/** Resolves when the record is durable. */
+export async function record(
+  cache: Cache,
+  finished: Finished,
+  outputs: Readonly<Record<string, Entry>>,
+): Promise<void> {
+  const { node, assessment, seconds, ranAt } = finished;
+  const result: NodeRecord = { node: node.name, outputs, seconds, warnings: finished.warnings, ranAt };
+  const state: NodeState = {
+    key: assessment.key,
+    ingredients: assessment.ingredients,
+    reasons: finished.reasons,
+    seconds,
+    ranAt,
+  };
+  await cache.commit([
+    { space: 'records', id: assessment.key, value: result },
+    { space: 'nodes', id: node.name, value: state },
+  ]);
+}
+
+/** A shell command writes in place: what lies there now is of an earlier run, and is in the store. */
+export function clearOutputs(root: string, cache: Cache, node: Node): void {
+  for (const { path: file } of node.outputs) {
+    const target = path.join(root, file);
+    rmSync(target, { recursive: true, force: true });
+    cache.forget(target);
+    mkdirSync(path.dirname(target), { recursive: true });
+  }
+}

@@ -1,0 +1,32 @@
+// Ctrl-C, once and twice: first nothing new starts and running nodes are asked to end at their safe point, then they are killed.
+import type { Running } from '../exec/local.ts';
+
+export interface Stopper {
+  stop(): void;
+  stopped(): boolean;
+  watch(running: Running): void;
+  unwatch(running: Running): void;
+}
+
+export function createStopper(): Stopper {
+  const all = new Set<Running>();
+  let calls = 0;
+  const apply = (running: Running) => {
+    if (calls === 1) running.stop('interrupted');
+    if (calls > 1) running.kill();
+  };
+  return {
+    stop() {
+      calls++;
+      for (const running of all) apply(running);
+    },
+    stopped: () => calls > 0,
+    watch(running) {
+      all.add(running);
+      apply(running);
+    },
+    unwatch(running) {
+      all.delete(running);
+    },
+  };
+}
