@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { defineTask, InputError } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
-import { columnsOf, shownPath, streamCsv, writeCsv } from './tables/csv.ts';
+import { columnsOf, scanCsv, shownPath, writeCsv } from './tables/csv.ts';
 import { classIndex, some, splitId } from './tables/labels.ts';
 import { readPredictions } from './tables/predictions.ts';
 
@@ -43,7 +43,7 @@ export default defineTask({
 /** The IDs in order. InputError for one that stands there twice. */
 function readIds(path: string): string[] {
   const lineOf = new Map<string, number>();
-  streamCsv(path, (header) => {
+  scanCsv(path, (header) => {
     const [column] = columnsOf(path, header, ['ID']);
     return (fields, line) => {
       const id = fields[column!]!;

@@ -9,21 +9,15 @@ export interface Csv {
   readonly rows: string[][];
 }
 
-/** The whole table as text fields, every row as long as the header. Errors as `streamCsv`. */
+/** The whole table as text fields, every row as long as the header. Errors as `scanCsv`. */
 export function readCsv(path: string): Csv {
-  const rows: string[][] = [];
-  const header = scanCsv(path, (fields) => rows.push(fields));
-  return { header, rows };
-}
-
-/** Calls `visit` for each row after the header, and returns the header. Errors as `streamCsv`. */
-export function scanCsv(path: string, visit: RowVisitor): string[] {
   let header: string[] = [];
-  streamCsv(path, (names) => {
+  const rows: string[][] = [];
+  scanCsv(path, (names) => {
     header = names;
-    return visit;
+    return (fields) => rows.push(fields);
   });
-  return header;
+  return { header, rows };
 }
 
 /** One row's fields, as many as the header has; lines count from 1, which is the header's. */
@@ -34,7 +28,7 @@ export type RowVisitor = (fields: string[], line: number) => void;
  * byte-order mark, quoted fields. InputError, with file and line: an empty file, a row longer or shorter than the header, a
  * quote out of place.
  */
-export function streamCsv(path: string, begin: (header: string[]) => RowVisitor): void {
+export function scanCsv(path: string, begin: (header: string[]) => RowVisitor): void {
   const text = readText(path);
   let width = 0;
   let visit: RowVisitor | undefined;

@@ -2,7 +2,7 @@
 // problem found collected rather than only the first.
 import { InputError } from '../../engine/task.ts';
 import { CLASSES } from '../classes.ts';
-import { columnsOf, type RowVisitor, shownPath, streamCsv } from './csv.ts';
+import { columnsOf, type RowVisitor, scanCsv, shownPath } from './csv.ts';
 import { classIndex, splitId } from './labels.ts';
 import { nearest } from './nearest.ts';
 
@@ -68,7 +68,7 @@ export function readIdTable(
     };
   };
   try {
-    streamCsv(path, begin);
+    scanCsv(path, begin);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     problems.push(error.message);

@@ -1,7 +1,7 @@
 // The label table that the pipeline works with, one row an image (Image,any,epidural,…), and the IDs of the competition's files.
 import { InputError } from '../../engine/task.ts';
 import { CLASSES } from '../classes.ts';
-import { columnsOf, shownPath, streamCsv, writeCsv } from './csv.ts';
+import { columnsOf, scanCsv, shownPath, writeCsv } from './csv.ts';
 
 export interface Labels {
   /** In the order of the file, each once. */
@@ -26,7 +26,7 @@ export function readLabels(path: string): Labels {
   const images: string[] = [];
   const values: number[] = [];
   const seen = new Set<string>();
-  streamCsv(path, (header) => {
+  scanCsv(path, (header) => {
     const [imageColumn, ...columns] = columnsOf(path, header, ['Image', ...CLASSES]);
     return (fields, line) => {
       const image = fields[imageColumn!]!;

@@ -1,7 +1,7 @@
 // A table of predictions: Image and six probabilities, one row an image.
 import { InputError } from '../../engine/task.ts';
 import { CLASSES } from '../classes.ts';
-import { columnsOf, numberField, shownPath, streamCsv, writeCsv } from './csv.ts';
+import { columnsOf, numberField, scanCsv, shownPath, writeCsv } from './csv.ts';
 
 export interface Predictions {
   /** Ascending by code unit, each once. */
@@ -17,7 +17,7 @@ export interface Predictions {
 export function readPredictions(path: string): Predictions {
   const rows: { image: string; values: number[] }[] = [];
   const lineOf = new Map<string, number>();
-  streamCsv(path, (header) => {
+  scanCsv(path, (header) => {
     const [imageColumn, ...columns] = columnsOf(path, header, ['Image', ...CLASSES]);
     return (fields, line) => {
       const image = fields[imageColumn!]!;
