@@ -1,6 +1,7 @@
 // Flip, rotation, crop and resize as one affine warp, sampled once. Training, validation and test-time views all go through
 // the same sampler, so a network never meets a resampling that it was not trained on.
 import type { RgbImage } from './loader/png.ts';
+import type { Random } from './random.ts';
 
 /** A box in source pixels. */
 export interface Box {
@@ -36,22 +37,22 @@ const RATIO = [0.8, 1.2] as const;
  * uniform in 0.85..1 and an aspect ratio (width/height) log-uniform in 0.8..1.2. Sizes, places and the fallback after ten
  * boxes that do not fit are those of torchvision's RandomResizedCrop.get_params.
  */
-export function drawView(random: () => number, width: number, height: number): View {
-  const flip = random() < 0.5;
-  const degrees = (2 * random() - 1) * MAX_DEGREES;
+export function drawView(random: Random, width: number, height: number): View {
+  const flip = random.next() < 0.5;
+  const degrees = (2 * random.next() - 1) * MAX_DEGREES;
   return { flip, degrees, crop: drawCrop(random, width, height) };
 }
 
-function drawCrop(random: () => number, width: number, height: number): Box {
-  const between = (low: number, high: number): number => low + random() * (high - low);
+function drawCrop(random: Random, width: number, height: number): Box {
+  const between = (low: number, high: number): number => low + random.next() * (high - low);
   for (let attempt = 0; attempt < 10; attempt++) {
     const area = width * height * between(...SCALE);
     const ratio = Math.exp(between(Math.log(RATIO[0]), Math.log(RATIO[1])));
     const w = Math.round(Math.sqrt(area * ratio));
     const h = Math.round(Math.sqrt(area / ratio));
     if (w === 0 || h === 0 || w > width || h > height) continue;
-    const top = Math.floor(random() * (height - h + 1));
-    const left = Math.floor(random() * (width - w + 1));
+    const top = Math.floor(random.next() * (height - h + 1));
+    const left = Math.floor(random.next() * (width - w + 1));
     return { left, top, width: w, height: h };
   }
   const ratio = width / height;

@@ -103,7 +103,7 @@ test('the four test-time views are identity, mirror image and both turns', () =>
 });
 
 test('a random stream depends on every number that names it, in order', () => {
-  const first = (...name: number[]): number => randomStream(...name)();
+  const first = (...name: number[]): number => randomStream(...name).next();
   expect(first(1, 2, 3)).toBe(first(1, 2, 3));
   const names = [
     [1, 2, 3],
@@ -118,7 +118,7 @@ test('a random stream depends on every number that names it, in order', () => {
 });
 
 test('streams of neighbouring names are uniform and not correlated', () => {
-  const draws = Array.from({ length: 20_000 }, (_, i) => randomStream(AUGMENT, 7, 0, i)());
+  const draws = Array.from({ length: 20_000 }, (_, i) => randomStream(AUGMENT, 7, 0, i).next());
   const bins = new Array<number>(20).fill(0);
   for (const value of draws) bins[Math.floor(value * 20)]!++;
   const chiSquare = bins.reduce((sum, n) => sum + (n - 1000) ** 2 / 1000, 0);

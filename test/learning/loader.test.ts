@@ -19,7 +19,7 @@ let entry: string;
 
 const pixels = (length: number, seed: number): Buffer => {
   const random = randomStream(seed);
-  return Buffer.from(Uint8Array.from({ length }, () => random() * 256));
+  return Buffer.from(Uint8Array.from({ length }, () => random.next() * 256));
 };
 
 beforeAll(async () => {
