@@ -1,0 +1,96 @@
+// What a header says about its image: the metadata row, and whether the pipeline can use it.
+import type { DataSet } from 'dicom-parser';
+import type { MetadataRow } from '../tables/metadata.ts';
+import { decimalOf, type Header, textOf } from './header.ts';
+
+/** `left-out`: no row in the table. `zeroed`: in the table, and its picture is all zero. */
+export interface Problem {
+  readonly status: 'left-out' | 'zeroed';
+  readonly reason: string;
+}
+
+/** Syntaxes whose pixels are stored as they are; value: big endian. */
+export const READABLE_SYNTAXES: ReadonlyMap<string, { readonly bigEndian: boolean }> = new Map([
+  ['1.2.840.10008.1.2', { bigEndian: false }],
+  ['1.2.840.10008.1.2.1', { bigEndian: false }],
+  ['1.2.840.10008.1.2.2', { bigEndian: true }],
+]);
+
+/** The row of an image, or null with the reason where the file is none that the pipeline can use. */
+export function describeImage(image: string, header: Header): { row: MetadataRow | null; problem: Problem | null } {
+  const unusable = whyUnusable(header);
+  if (unusable) return { row: null, problem: { status: 'left-out', reason: unusable } };
+  const row = makeRow(image, header.dataSet);
+  const broken = whyBroken(row, header);
+  return { row, problem: broken ? { status: 'zeroed', reason: broken } : null };
+}
+
+function whyUnusable({ dataSet, transferSyntax }: Header): string | null {
+  const modality = textOf(dataSet, 'x00080060');
+  const rows = dataSet.uint16('x00280010');
+  const columns = dataSet.uint16('x00280011');
+  const bits = dataSet.uint16('x00280100');
+  if (!rows || !columns || !bits)
+    return `it is a DICOM file without an image${modality ? ` (modality ${modality})` : ''}`;
+  if (modality && modality !== 'CT') return `its modality is ${modality}, not CT`;
+  if (!READABLE_SYNTAXES.has(transferSyntax)) {
+    return `its transfer syntax ${transferSyntax} is compressed and not read yet; convert it with "gdcmconv --raw"`;
+  }
+  if ((dataSet.uint16('x00280002') ?? 1) !== 1) return 'it is a colour image';
+  if ((dataSet.intString('x00280008') ?? 1) > 1) return 'it has several frames in one file';
+  if (bits !== 16 && bits !== 8) return `it allocates ${bits} bits a pixel; 8 and 16 are read`;
+  for (const [tag, name] of NEEDED_TEXT) if (!textOf(dataSet, tag)) return `it has no ${name}`;
+  if (decimalOf(dataSet, 'x00200032', 2) === undefined) return 'it has no ImagePositionPatient, its place in the study';
+  return null;
+}
+
+const NEEDED_TEXT = [
+  ['x00080018', 'SOPInstanceUID'],
+  ['x0020000d', 'StudyInstanceUID'],
+] as const;
+
+function whyBroken(row: MetadataRow, { pixels, fileBytes }: Header): string | null {
+  const need = (row.Rows * row.Columns * row.BitsAllocated) / 8;
+  if (!pixels) return `it has no pixel data, ${need} bytes expected`;
+  const have = Math.min(pixels.lengthBytes, fileBytes - pixels.offset);
+  return have < need ? `its pixel data have ${have} of ${need} bytes` : null;
+}
+
+function makeRow(image: string, dataSet: DataSet): MetadataRow {
+  const bits = dataSet.uint16('x00280100')!;
+  // An element without a value (StudyID in the competition's files) is empty text; one that is not there is null.
+  const text = (tag: string) => textOf(dataSet, tag) ?? (dataSet.elements[tag] ? '' : null);
+  const decimal = (tag: string, index = 0) => decimalOf(dataSet, tag, index) ?? null;
+  return {
+    Image: image,
+    SOPInstanceUID: text('x00080018')!,
+    StudyInstanceUID: text('x0020000d')!,
+    SeriesInstanceUID: text('x0020000e'),
+    PatientID: text('x00100020') ?? '',
+    StudyID: text('x00200010'),
+    Modality: text('x00080060'),
+    PhotometricInterpretation: text('x00280004'),
+    Rows: dataSet.uint16('x00280010')!,
+    Columns: dataSet.uint16('x00280011')!,
+    SamplesPerPixel: dataSet.uint16('x00280002') ?? 1,
+    BitsAllocated: bits,
+    BitsStored: dataSet.uint16('x00280101') ?? bits,
+    HighBit: dataSet.uint16('x00280102') ?? null,
+    PixelRepresentation: dataSet.uint16('x00280103') ?? 0,
+    ImagePositionPatient_0: decimal('x00200032', 0),
+    ImagePositionPatient_1: decimal('x00200032', 1),
+    ImagePositionPatient_2: decimal('x00200032', 2)!,
+    ImageOrientationPatient_0: decimal('x00200037', 0),
+    ImageOrientationPatient_1: decimal('x00200037', 1),
+    ImageOrientationPatient_2: decimal('x00200037', 2),
+    ImageOrientationPatient_3: decimal('x00200037', 3),
+    ImageOrientationPatient_4: decimal('x00200037', 4),
+    ImageOrientationPatient_5: decimal('x00200037', 5),
+    PixelSpacing_0: decimal('x00280030', 0),
+    PixelSpacing_1: decimal('x00280030', 1),
+    RescaleIntercept: decimal('x00281052'),
+    RescaleSlope: decimal('x00281053'),
+    WindowCenter: decimal('x00281050'),
+    WindowWidth: decimal('x00281051'),
+  };
+}
