@@ -1,0 +1,64 @@
+// Who needs whom, straight from the nodes: what the load path and the planner use, without a graph library.
+import type { Node, Pipeline } from './node.ts';
+
+/** Names of the nodes that a node waits for, each once: producers of its inputs in their order, then `after:`. */
+export function needsOf(node: Node): string[] {
+  const names = new Set<string>();
+  for (const role of node.inputs) for (const { producer } of role.sources) if (producer) names.add(producer.node);
+  for (const name of node.after) names.add(name);
+  return [...names];
+}
+
+/** `needsOf` as indices into `nodes`; a name that is not there is left out. */
+export function needsByIndex(nodes: readonly Node[]): number[][] {
+  const index = new Map(nodes.map((node, i) => [node.name, i]));
+  return nodes.map((node) => needsOf(node).flatMap((name) => index.get(name) ?? []));
+}
+
+/** For each node the indices of the nodes that need it. */
+export function neededByIndex(needs: readonly (readonly number[])[]): number[][] {
+  const users: number[][] = needs.map(() => []);
+  for (const [consumer, producers] of needs.entries())
+    for (const producer of producers) users[producer]!.push(consumer);
+  return users;
+}
+
+/** Everything that can be reached from `from` over `links`, the starting points included. */
+export function reach(from: Iterable<number>, links: readonly (readonly number[])[]): Set<number> {
+  const reached = new Set(from);
+  const open = [...reached];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    for (const next of links[at]!) {
+      if (reached.has(next)) continue;
+      reached.add(next);
+      open.push(next);
+    }
+  }
+  return reached;
+}
+
+/** Names of all nodes, each after everything that it needs, otherwise in the order of the pipeline. */
+export function topological(pipeline: Pipeline): string[] {
+  const { nodes } = pipeline;
+  const needs = needsByIndex(nodes);
+  const placed = new Uint8Array(nodes.length);
+  const order: string[] = [];
+  for (let root = 0; root < nodes.length; root++) {
+    const path = placed[root] ? [] : [root];
+    const next = [0];
+    while (path.length > 0) {
+      const at = path[path.length - 1]!;
+      const needed = needs[at]![next[next.length - 1]!++];
+      if (needed === undefined) {
+        if (!placed[at]) order.push(nodes[at]!.name);
+        placed[at] = 1;
+        path.pop();
+        next.pop();
+      } else if (!placed[needed]) {
+        path.push(needed);
+        next.push(0);
+      }
+    }
+  }
+  return order;
+}

@@ -1,0 +1,119 @@
+// What is wrong with pipeline.yml, as data, and how it is printed: place, message, code frame, next step.
+import { relative } from 'node:path';
+
+export interface Diagnostic {
+  readonly file: string;
+  /** 1-based; 0 means that the trouble has no place in a file (`--set`, `--profile`). */
+  readonly line: number;
+  readonly column: number;
+  /** One past the last marked column of the same line. */
+  readonly endColumn?: number;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export interface FormatOptions {
+  readonly color: boolean;
+  /** File names are printed relative to this folder when they are inside it. */
+  readonly cwd: string;
+}
+
+const FRAME_WIDTH = 140;
+
+/** Prints every diagnostic with its code frame; `sourceOf` gives the text of a file, or undefined for no frame. */
+export function formatDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  sourceOf: (file: string) => string | undefined,
+  options: FormatOptions,
+): string {
+  const lines = new Map<string, string[]>();
+  const linesOf = (file: string): string[] => {
+    const known = lines.get(file);
+    if (known) return known;
+    const split = (sourceOf(file) ?? '').split(/\r?\n/);
+    lines.set(file, split);
+    return split;
+  };
+  return diagnostics.map((diagnostic) => formatOne(diagnostic, linesOf, options)).join('\n');
+}
+
+function formatOne(diagnostic: Diagnostic, linesOf: (file: string) => string[], options: FormatOptions): string {
+  const paint = (code: number, text: string) => (options.color ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const head = `${paint(1, placeOf(diagnostic, options.cwd))}  ${paint(31, diagnostic.message)}\n`;
+  const frame = diagnostic.line > 0 ? codeFrame(diagnostic, linesOf(diagnostic.file)) : undefined;
+  const body = frame ? `${frame.code}\n${paint(31, frame.marks)}\n` : '';
+  const hint = diagnostic.hint ? `${diagnostic.hint.replace(/^/gm, '  ')}\n` : '';
+  return head + body + hint;
+}
+
+function placeOf(diagnostic: Diagnostic, cwd: string): string {
+  const file = shorten(diagnostic.file, cwd);
+  return diagnostic.line > 0 ? `${file}:${diagnostic.line}:${diagnostic.column}` : file;
+}
+
+/** A file name relative to `cwd` when it is inside it. */
+export function shorten(file: string, cwd: string): string {
+  if (!file.startsWith('/')) return file;
+  const short = relative(cwd, file);
+  return short.startsWith('..') ? file : short;
+}
+
+function codeFrame(diagnostic: Diagnostic, lines: readonly string[]): { code: string; marks: string } | undefined {
+  const line = lines[diagnostic.line - 1];
+  if (line === undefined) return undefined;
+  const first = Math.min(diagnostic.column - 1, line.length);
+  const end = Math.max(first + 1, Math.min((diagnostic.endColumn ?? diagnostic.column + 1) - 1, line.length));
+  // A long line is cut so that the marked part stays in sight.
+  const cut = line.length > FRAME_WIDTH ? Math.max(0, Math.min(first - 20, line.length - FRAME_WIDTH)) : 0;
+  const shown =
+    (cut > 0 ? '…' : '') + line.slice(cut, cut + FRAME_WIDTH) + (cut + FRAME_WIDTH < line.length ? '…' : '');
+  const before = (cut > 0 ? ' ' : '') + line.slice(cut, first).replace(/[^\t]/g, ' ');
+  const gutter = `  ${diagnostic.line} | `;
+  const marked = Math.min(end, cut + FRAME_WIDTH) - first;
+  return { code: gutter + shown, marks: ' '.repeat(gutter.length) + before + '~'.repeat(Math.max(1, marked)) };
+}
+
+/** The candidate that a person most likely meant, or undefined when none is close. */
+export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  const wanted = word.toLowerCase();
+  let best: string | undefined;
+  let limit = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - word.length) >= limit) continue;
+    const distance = editDistance(wanted, candidate.toLowerCase(), limit);
+    if (distance >= limit) continue;
+    limit = distance;
+    best = candidate;
+    if (distance === 0) break;
+  }
+  return best;
+}
+
+/** `did you mean "x"?`, or the whole list when it is short, or nothing. */
+export function suggest(word: string, candidates: Iterable<string>): string | undefined {
+  const all = [...candidates];
+  const near = nearest(word, all);
+  if (near !== undefined) return `did you mean "${near}"?`;
+  return all.length > 0 && all.length <= 12 ? `there is ${all.join(', ')}` : undefined;
+}
+
+/** Optimal string alignment distance (Damerau-Levenshtein without repeated edits), given up at `limit`. */
+function editDistance(a: string, b: string, limit: number): number {
+  let older: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    let least = i;
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      let cost = Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + same);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, older[j - 2]! + 1);
+      row.push(cost);
+      if (cost < least) least = cost;
+    }
+    if (least >= limit) return limit;
+    older = previous;
+    previous = row;
+  }
+  return previous[b.length]!;
+}
