@@ -1,0 +1,150 @@
+// One training step as one ONNX graph: forward, loss, backward, running statistics and AdamW. Everything that changes from
+// step to step goes in and comes out as a few flat vectors, because each output of a run has its price.
+
+import { type Layout, layoutOf } from '../flat.ts';
+import { differentiate } from '../graph/gradient.ts';
+import type { Node } from '../graph/graph.ts';
+import { weightedCrossEntropy } from '../loss.ts';
+import { buildModel, type ModelSpec } from '../models/models.ts';
+import type { Mask, Network } from '../models/network.ts';
+import { constant } from '../ops/elementwise.ts';
+import { input } from '../ops/shape.ts';
+import { createEmitter, type Emitter } from './emitter.ts';
+import { lower } from './lower.ts';
+
+export interface AdamW {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+}
+
+/** The numbers of a step that the host computes: [1 - lr·weightDecay, lr / (1 - beta1^t), 1 / (1 - beta2^t)]. */
+export const HOST_NUMBERS = 3;
+
+export interface TrainingGraph {
+  /** Inputs x, y, params, m, v, buffers, masks, host; outputs params_out, m_out, v_out, buffers_out, result. */
+  readonly model: Uint8Array<ArrayBuffer>;
+  readonly parameters: Layout;
+  readonly buffers: Layout;
+  readonly masks: readonly Mask[];
+  readonly maskLayout: Layout;
+  /** `result` is the loss, then the logits (N,classes). */
+  readonly resultLength: number;
+  readonly nodes: number;
+}
+
+export interface StepGraph {
+  readonly net: Network;
+  readonly loss: Node;
+  readonly logits: Node;
+  readonly y: Node;
+  readonly x: Node;
+  /** dL/d(parameter), in the order of `net.parameters`. */
+  readonly gradients: readonly Node[];
+}
+
+/** The device-neutral part: a network in training mode with its loss and the gradient of every parameter. */
+export function buildStep(spec: ModelSpec, batch: number, classWeights: readonly number[]): StepGraph {
+  const { net, x, logits } = buildModel(spec, 'train', batch);
+  const y = input(net.graph, 'y', 'data', logits.shape);
+  const loss = weightedCrossEntropy(net.graph, logits, y, classWeights);
+  const parameters = net.parameters.map((parameter) => parameter.node);
+  const gradients = differentiate(net.graph, loss, constant(net.graph, loss.shape, [1]), parameters);
+  return { net, loss, logits, x, y, gradients };
+}
+
+export function buildTrainingGraph(
+  spec: ModelSpec,
+  batch: number,
+  classWeights: readonly number[],
+  adamW: AdamW,
+  block: number,
+): TrainingGraph {
+  const step = buildStep(spec, batch, classWeights);
+  const { net } = step;
+  const e = createEmitter();
+  const parameters = layoutOf(net.parameters);
+  const buffers = layoutOf(net.buffers);
+  const maskLayout = layoutOf(net.masks);
+  const given = new Map<number, string>([
+    [step.x.id, e.input('x', step.x.shape)],
+    [step.y.id, e.input('y', step.y.shape)],
+  ]);
+  const state = (name: string, length: number): string => e.input(name, [length]);
+  const params = state('params', parameters.length);
+  const [m, v] = [state('m', parameters.length), state('v', parameters.length)];
+  const running = state('buffers', buffers.length);
+  const host = state('host', HOST_NUMBERS);
+  splitInto(e, given, params, parameters, net.parameters);
+  if (maskLayout.length > 0) splitInto(e, given, state('masks', maskLayout.length), maskLayout, net.masks);
+
+  const statistics = net.buffers.map((declared) => net.statistics.get(declared.name)!);
+  const wanted = [step.loss, step.logits, ...step.gradients, ...statistics];
+  const names = lower(net.graph, wanted, e, given, { training: true, block });
+  const [loss, logits] = names as [string, string];
+  const gradients = names.slice(2, 2 + step.gradients.length);
+  const resultLength = 1 + step.logits.shape[0]! * step.logits.shape[1]!;
+  e.output('result', joined(e, [loss, logits]), [resultLength]);
+  if (buffers.length > 0) {
+    const batchStatistics = joined(e, names.slice(2 + gradients.length));
+    e.output('buffers_out', follow(e, running, batchStatistics, net.batchNorm.momentum), [buffers.length]);
+  }
+  addAdamW(e, { params, m, v, host, gradient: joined(e, gradients) }, adamW, parameters.length);
+  return {
+    model: e.encode(),
+    parameters,
+    buffers,
+    masks: net.masks,
+    maskLayout,
+    resultLength,
+    nodes: e.nodeCount(),
+  };
+}
+
+/** A slice of the flat vector for each tensor, registered under its node. */
+function splitInto(
+  e: Emitter,
+  given: Map<number, string>,
+  vector: string,
+  layout: Layout,
+  declared: readonly { readonly node: Node }[],
+): void {
+  layout.slots.forEach(({ start, end, shape }, i) => {
+    const part = e.emit('Slice', [vector, e.ints([start]), e.ints([end]), e.ints([0])]);
+    const shaped = shape.length === 1 ? part : e.emit('Reshape', [part, e.ints(shape)]);
+    given.set(declared[i]!.node.id, shaped);
+  });
+}
+
+function joined(e: Emitter, tensors: readonly string[]): string {
+  const flat = tensors.map((tensor) => e.emit('Reshape', [tensor, e.ints([-1])]));
+  return flat.length === 1 ? flat[0]! : e.emit('Concat', flat, { axis: 0 });
+}
+
+/** old + rate·(target - old). */
+function follow(e: Emitter, old: string, target: string, rate: number): string {
+  const step = e.emit('Mul', [e.emit('Sub', [target, old]), e.floats([rate], [])]);
+  return e.emit('Add', [old, step]);
+}
+
+/**
+ * AdamW (Loshchilov and Hutter, 2019) as PyTorch computes it: decoupled decay of every parameter, bias-corrected moments,
+ * epsilon outside the root.
+ */
+function addAdamW(
+  e: Emitter,
+  { params, m, v, host, gradient }: { params: string; m: string; v: string; host: string; gradient: string },
+  { beta1, beta2, epsilon }: AdamW,
+  length: number,
+): void {
+  const number = (i: number): string => e.emit('Slice', [host, e.ints([i]), e.ints([i + 1]), e.ints([0])]);
+  const m2 = follow(e, m, gradient, 1 - beta1);
+  const v2 = follow(e, v, e.emit('Mul', [gradient, gradient]), 1 - beta2);
+  const root = e.emit('Sqrt', [e.emit('Mul', [v2, number(2)])]);
+  const step = e.emit('Div', [m2, e.emit('Add', [root, e.floats([epsilon], [])])]);
+  const decayed = e.emit('Mul', [params, number(0)]);
+  e.output('params_out', e.emit('Sub', [decayed, e.emit('Mul', [step, number(1)])]), [length]);
+  e.output('m_out', m2, [length]);
+  e.output('v_out', v2, [length]);
+}
