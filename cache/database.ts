@@ -1,0 +1,96 @@
+// The index: one LMDB environment with the records, the stat cache and the trees. Writes gather in memory, are seen by
+// this process at once, and reach the disk in one transaction at the next `flush`. Several processes may have it open.
+// Not for network file systems: LMDB's lock lives in shared memory.
+import { type Database as Lmdb, open, type RootDatabase } from 'lmdb';
+import type { Counters } from './counters.ts';
+
+/** Records and hints of the caller, as JSON values. */
+export type Space = 'records' | 'nodes' | 'code' | 'meta';
+/** Our own, as bytes: what was hashed where, Merkle nodes by digest, and folders whose every file was stored. */
+export type Table = 'stats' | 'trees' | 'stored';
+
+export interface Database {
+  get(space: Space, id: string): unknown;
+  put(space: Space, id: string, value: unknown): void;
+  read(table: Table, key: string): Buffer | null;
+  has(table: Table, key: string): boolean;
+  write(table: Table, key: string, value: Buffer | null): void;
+  /** Bytes that wait in memory. */
+  waitingBytes(): number;
+  /** Puts all that waits, and `writes`, in one transaction, and returns when the disk has it. */
+  flush(writes?: readonly Write[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Write {
+  readonly space: Space;
+  readonly id: string;
+  readonly value: unknown;
+}
+
+const SPACES: readonly Space[] = ['records', 'nodes', 'code', 'meta'];
+const TABLES: readonly Table[] = ['stats', 'trees', 'stored'];
+/** LMDB's keys end at 1,978 bytes; a path may have 4,096. */
+const MAX_ID = 1800;
+
+export function openDatabase(path: string, counters: Counters): Database {
+  const root: RootDatabase = open({ path, maxDbs: 16 });
+  const stores = new Map<string, Lmdb>();
+  for (const name of SPACES) stores.set(name, root.openDB({ name, encoding: 'json' }));
+  for (const name of TABLES) stores.set(name, root.openDB({ name, encoding: 'binary' }));
+  const waiting = new Map<string, Map<string, unknown>>();
+  for (const name of stores.keys()) waiting.set(name, new Map());
+  let bytes = 0;
+
+  const lookup = (name: string, key: string): unknown => {
+    const own = waiting.get(name)!;
+    return own.has(key) ? own.get(key) : stores.get(name)!.get(key);
+  };
+  const set = (name: string, key: string, value: unknown): void => {
+    if (key.length > MAX_ID) throw new Error(`internal error: a key of ${key.length} characters in ${name}`);
+    waiting.get(name)!.set(key, value);
+    const size = key.length + (value instanceof Buffer ? value.length : 64);
+    counters.indexBytes += size;
+    bytes += size;
+  };
+
+  const commitAll = async (batch: readonly (readonly [string, ReadonlyMap<string, unknown>])[]): Promise<void> => {
+    await root.transaction(() => {
+      for (const [name, values] of batch) {
+        const store = stores.get(name)!;
+        for (const [key, value] of values) {
+          if (value === undefined) store.remove(key);
+          else store.put(key, value);
+        }
+      }
+    });
+    await root.flushed;
+  };
+
+  return {
+    get: (space, id) => lookup(space, id),
+    put: set,
+    read: (table, key) => (lookup(table, key) as Buffer | undefined) ?? null,
+    has: (table, key) => lookup(table, key) != null,
+    write: (table, key, value) => set(table, key, value ?? undefined),
+    waitingBytes: () => bytes,
+    async flush(writes = []) {
+      for (const { space, id, value } of writes) set(space, id, value);
+      if (bytes === 0) return;
+      bytes = 0;
+      const batch = [...waiting].map(([name, values]) => [name, new Map(values)] as const);
+      try {
+        await commitAll(batch);
+      } catch (error) {
+        bytes = 1; // All of it still waits.
+        throw error;
+      }
+      // What was put again meanwhile stays; the rest can now be read from the disk.
+      for (const [name, values] of batch) {
+        const own = waiting.get(name)!;
+        for (const [key, value] of values) if (own.has(key) && own.get(key) === value) own.delete(key);
+      }
+    },
+    close: () => root.close(),
+  };
+}

@@ -1,0 +1,142 @@
+// The door of the cache: look at files and folders, save and restore them, keep records. Knows nothing of nodes.
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Difference, difference, type FileLine, filesOf } from './contents.ts';
+import { type Counters, newCounters } from './counters.ts';
+import { openDatabase, type Space, type Write } from './database.ts';
+import type { LinkOption } from './link.ts';
+import { newLooker } from './look.ts';
+import { openObjects } from './objects.ts';
+import { newPublisher } from './publish.ts';
+import { restoreArtifact } from './restore.ts';
+import { type Shelf, saveArtifact } from './save.ts';
+import type { Digest, Entry } from './types.ts';
+
+export type { Change, Difference, FileLine } from './contents.ts';
+export type { Counters } from './counters.ts';
+export { StoreDamage } from './damage.ts';
+export type { Space, Write } from './database.ts';
+export { frame, hashValue, type Json, sha256 } from './digest.ts';
+export { acquireLock, type Lock, type LockOptions, type LockOwner } from './lock.ts';
+export type { Digest, Entry, Key } from './types.ts';
+
+export interface CacheOptions {
+  /** Absolute: PROJECT/.dag, or DAG_CACHE. */
+  readonly dir: string;
+  /** How bytes travel between work tree and store; `auto` takes the cheapest that is safe. */
+  readonly link?: LinkOption;
+  /** Counts reads, stats, hashes and writes into this. */
+  readonly counters?: Counters;
+  /** Told of every publishing step (stored, swapped, synced, placed, durable, recorded): tests stop the process there. */
+  readonly onStep?: (step: string) => void;
+}
+
+export interface Cache {
+  /** The folder of this format version: DIR/v1. */
+  readonly dir: string;
+  readonly counters: Counters;
+  /**
+   * What lies at the absolute path, by the stat cache; only what changed is hashed. Null when nothing is there.
+   * Remembered until `forget`. Throws on dangling links, loops of links, sockets, and what may not be read.
+   */
+  look(path: string): Entry | null;
+  /** Hashes in parallel, and in slices, what `look` would have to hash one by one. */
+  warm(paths: readonly string[]): Promise<void>;
+  /** The path, or anything above or beneath it, changed: the next `look` stats again. */
+  forget(path: string): void;
+  /** Stats again, past the memory of `look`: does the path hold anything but `entry` now? */
+  changedSince(path: string, entry: Entry): boolean;
+  /** The files of a folder, sorted by code unit of their paths; null when this cache has not seen that folder. */
+  files(entry: Entry): FileLine[] | null;
+  /** What differs between two folders by their digests; lists up to `limit` (100), counts all. */
+  diff(before: Digest, after: Digest, limit?: number): Difference | null;
+  /**
+   * The bytes of `staged` go to the store and `staged` becomes `target` (by rename; the same path twice leaves it where
+   * it is). Durable after the next `commit`. Nobody else may write to `staged` meanwhile.
+   */
+  save(staged: string, target: string): Promise<Entry>;
+  /** Whether `restore` can work, as far as can be told without reading bytes. */
+  has(entry: Entry): boolean;
+  /**
+   * Makes `target` be the entry: files that differ are replaced, others removed, the rest not touched. Every byte from
+   * the store is hashed on its way. Throws `StoreDamage` and sets a bad object aside.
+   */
+  restore(entry: Entry, target: string): Promise<void>;
+  /** A JSON value, or undefined. */
+  get(space: Space, id: string): unknown;
+  /** Seen by `get` at once, durable with the next `commit` or `close`. */
+  put(space: Space, id: string, value: unknown): void;
+  /** Everything saved before becomes durable, then these writes, in one transaction. Concurrent commits share one. */
+  commit(writes: readonly Write[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Of what is written under DIR. Another version lives beside it. */
+const FORMAT = 'v1';
+const DIFF_LIMIT = 100;
+
+/** Creates what is not there. Throws when DIR cannot be written. */
+export function openCache(options: CacheOptions): Cache {
+  const dir = join(options.dir, FORMAT);
+  makeWritable(dir);
+  const counters = options.counters ?? newCounters();
+  const database = openDatabase(join(dir, 'index.mdb'), counters);
+  const objects = openObjects(dir);
+  const looker = newLooker(database, counters);
+  const onStep = options.onStep ?? (() => {});
+  const shelf: Shelf = { database, objects, looker, counters, link: options.link ?? 'auto', onStep };
+  const publisher = newPublisher(shelf);
+
+  return {
+    dir,
+    counters,
+    look: looker.look,
+    forget: looker.forget,
+    async warm(paths) {
+      await looker.warm(paths);
+      await database.flush();
+    },
+    changedSince(path, entry) {
+      const now = looker.lookAgain(path);
+      const changed = now?.kind !== entry.kind || now.digest !== entry.digest;
+      if (changed) looker.forget(path);
+      return changed;
+    },
+    files: (entry) =>
+      entry.kind === 'folder'
+        ? filesOf(database, entry.digest)
+        : [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }],
+    diff: (before, after, limit = DIFF_LIMIT) => difference(database, before, after, limit),
+    async save(staged, target) {
+      const entry = await saveArtifact(shelf, staged, target);
+      publisher.saved(target, entry);
+      return entry;
+    },
+    has: (entry) =>
+      entry.kind === 'folder' ? database.has('stored', entry.digest) : objects.locate(entry.digest) !== null,
+    restore: (entry, target) => restoreArtifact(shelf, entry, target),
+    get: (space, id) => database.get(space, id),
+    put: (space, id, value) => database.put(space, id, value),
+    commit: (writes) => publisher.commit(writes),
+    async close() {
+      await publisher.commit([]);
+      await database.close();
+      objects.close();
+    },
+  };
+}
+
+function makeWritable(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true });
+    accessSync(dir, constants.W_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(
+      `cannot write to the cache ${dir}: ${code}. Make it writable, or set DAG_CACHE to a folder that is.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,50 @@
+// Which process is meant: a PID comes back after its process died, so the time it started belongs to its name.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+export interface ProcessId {
+  readonly pid: number;
+  /** Boot and ticks since boot on Linux, what `ps` prints elsewhere; empty where neither says. */
+  readonly started: string;
+}
+
+let own: ProcessId | null = null;
+
+export function identify(): ProcessId {
+  own ??= { pid: process.pid, started: startOf(process.pid) ?? '' };
+  return own;
+}
+
+export function isAlive(id: ProcessId): boolean {
+  if (!signalReaches(id.pid)) return false;
+  const started = startOf(id.pid);
+  return started === null || id.started === '' || started === id.started;
+}
+
+function signalReaches(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // Somebody else's, but there.
+  }
+}
+
+function startOf(pid: number): string | null {
+  try {
+    if (process.platform === 'linux') return startOnLinux(pid);
+    if (process.platform === 'win32') return null;
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', env: { LC_ALL: 'C' } }).trim();
+  } catch {
+    return null;
+  }
+}
+
+/** Field 22 of /proc/PID/stat, counted behind the command, which is in brackets and may hold anything. */
+function startOnLinux(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // A zombie is dead: it holds nothing and writes nothing.
+  if (fields[0] === 'Z' || fields[0] === 'X') return 'dead';
+  return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8)}-${fields[19]}`;
+}

@@ -1,0 +1,124 @@
+// Makes a path be an entry again, out of the store: only what differs is touched, and every byte is hashed on its way.
+import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { linesOf } from './contents.ts';
+import { StoreDamage } from './damage.ts';
+import { chooseLink, type Link } from './link.ts';
+import { deviceOf } from './objects.ts';
+import type { Shelf } from './save.ts';
+import { isExecutable, lstatOrNull, statOrNull } from './stat.ts';
+import { neighbour, setAside } from './swap.ts';
+import { type Hashed, type Job, transferAll } from './transfer.ts';
+import type { Digest, Entry } from './types.ts';
+
+interface Need {
+  readonly digest: Digest;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** Throws `StoreDamage` where an object is missing or altered; what was restored by then stays. */
+export async function restoreArtifact(shelf: Shelf, entry: Entry, target: string): Promise<void> {
+  const { looker } = shelf;
+  await prepare(shelf, target);
+  const needs: Need[] = [];
+  mkdirSync(dirname(target), { recursive: true });
+  if (entry.kind === 'folder') planFolder(shelf, entry.digest, target, needs);
+  else planFile(shelf, entry, target, needs);
+  try {
+    await fetchAll(shelf, needs);
+  } catch (error) {
+    if (error instanceof StoreDamage) shelf.database.write('stored', entry.digest, null);
+    throw error;
+  } finally {
+    looker.forget(target);
+  }
+}
+
+/** Looks at what lies there. What cannot be looked at (a dangling link, a socket) cannot be what we want: it goes. */
+async function prepare(shelf: Shelf, target: string): Promise<void> {
+  shelf.looker.forget(target);
+  try {
+    await shelf.looker.warm([target]);
+    shelf.looker.look(target);
+  } catch {
+    remove(shelf, target);
+  }
+}
+
+function planFile(shelf: Shelf, file: { digest: Digest; sizeBytes: number }, path: string, needs: Need[]): void {
+  const here = shelf.looker.look(path);
+  if (here?.kind === 'file' && here.digest === file.digest) return;
+  if (here?.kind === 'folder') setAside(path, shelf.objects.temporary());
+  needs.push({ digest: file.digest, path, sizeBytes: file.sizeBytes });
+}
+
+/** Makes the folders, removes what is not in them, and lists the files that must come. */
+function planFolder(shelf: Shelf, digest: Digest, path: string, needs: Need[]): void {
+  const lines = linesOf(shelf.database, digest);
+  if (!lines) throw new StoreDamage(digest, `tree ${digest}`, 'missing');
+  const here = shelf.looker.look(path);
+  if (here?.kind === 'folder' && here.digest === digest) return;
+  makeFolder(shelf, path);
+  const wanted = new Set(lines.map((line) => line.name));
+  for (const name of readdirSync(path)) if (!wanted.has(name)) remove(shelf, `${path}/${name}`);
+  for (const line of lines) {
+    const inner = `${path}/${line.name}`;
+    if (line.folder) planFolder(shelf, line.digest, inner, needs);
+    else planFile(shelf, line, inner, needs);
+  }
+}
+
+/** An inner link to a folder is replaced, not written through: what it points to is somebody else's. */
+function makeFolder(shelf: Shelf, path: string): void {
+  const here = lstatOrNull(path);
+  if (here?.isDirectory()) return;
+  if (here) remove(shelf, path);
+  mkdirSync(path, { recursive: true });
+}
+
+function remove(shelf: Shelf, path: string): void {
+  if (lstatOrNull(path)?.isDirectory()) setAside(path, shelf.objects.temporary());
+  else rmSync(path, { force: true });
+  shelf.looker.forget(path);
+}
+
+async function fetchAll(shelf: Shelf, needs: readonly Need[]): Promise<void> {
+  if (needs.length === 0) return;
+  const link = chooseLink(shelf.link, needs[0]!.path, shelf.objects.temporary);
+  const near = deviceOf(needs[0]!.path) === deviceOf(shelf.objects.temporary());
+  const temporary = (need: Need) => (near ? shelf.objects.temporary() : neighbour(need.path));
+  const jobs = needs.map((need) => jobFor(shelf, need, link, temporary(need)));
+  const hashed = await transferAll(jobs, shelf.counters);
+  for (const [at, need] of needs.entries()) putInPlace(shelf, need, jobs[at]!, hashed[at]!, temporary(need));
+}
+
+function jobFor(shelf: Shelf, need: Need, link: Link, temporary: string): Job {
+  const object = shelf.objects.locate(need.digest);
+  if (!object) throw new StoreDamage(need.digest, need.digest, 'missing');
+  const job = { path: object, sizeBytes: need.sizeBytes };
+  if (link === 'hardlink') return job;
+  const stat = statOrNull(object);
+  const mode = stat && isExecutable(stat) ? 0o777 : 0o666;
+  return { ...job, copy: { to: temporary, mode, reflink: link === 'reflink' } };
+}
+
+function putInPlace(shelf: Shelf, need: Need, job: Job, hashed: Hashed, spare: string): void {
+  if (hashed.digest !== need.digest) {
+    if (job.copy) rmSync(job.copy.to, { force: true });
+    shelf.objects.quarantine(need.digest);
+    throw new StoreDamage(need.digest, job.path, 'altered');
+  }
+  const temporary = job.copy?.to ?? spare;
+  if (job.copy) backdate(temporary);
+  else linkSync(job.path, temporary);
+  shelf.looker.hint({ ...hashed, stat: statSync(temporary) }, true);
+  renameSync(temporary, need.path);
+  rmSync(temporary, { force: true });
+}
+
+/** A second ago: any write from now on moves the mtime, so the file need not be hashed again next time. */
+function backdate(path: string): void {
+  const when = Date.now() / 1000 - 1;
+  utimesSync(path, when, when);
+}

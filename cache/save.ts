@@ -1,0 +1,96 @@
+// Saves what a node made: its bytes to the store (temporary until the barrier), the artifact to its place in the work
+// tree. The caller promises that nobody else writes to `staged` meanwhile.
+import { chmodSync, linkSync } from 'node:fs';
+import { filesOf } from './contents.ts';
+import type { Counters } from './counters.ts';
+import type { Database } from './database.ts';
+import { chooseLink, type Link, type LinkOption } from './link.ts';
+import type { Looker } from './look.ts';
+import type { Objects } from './objects.ts';
+import { isExecutable, statOrNull } from './stat.ts';
+import { swap } from './swap.ts';
+import { type Hashed, type Job, transferAll } from './transfer.ts';
+import type { Digest, Entry } from './types.ts';
+
+/** What saving and restoring work on. */
+export interface Shelf {
+  readonly database: Database;
+  readonly objects: Objects;
+  readonly looker: Looker;
+  readonly counters: Counters;
+  readonly link: LinkOption;
+  /** Called at each publishing step, for tests that stop there. */
+  onStep(step: string): void;
+}
+
+/** Throws where nothing lies at `staged`, and what looking at it throws. */
+export async function saveArtifact(shelf: Shelf, staged: string, target: string): Promise<Entry> {
+  const { looker } = shelf;
+  looker.forget(staged);
+  await storeFiles(shelf, await looker.unknown(staged));
+  shelf.onStep('stored');
+  swap(staged, target, shelf.objects.temporary);
+  shelf.onStep('swapped');
+  looker.forget(staged);
+  looker.forget(target);
+  const entry = looker.look(target);
+  if (!entry) throw new Error(`nothing lies at ${staged}: there is nothing to save`);
+  await storeRest(shelf, target, entry);
+  if (entry.kind === 'folder') shelf.database.write('stored', entry.digest, Buffer.alloc(1));
+  return entry;
+}
+
+/** Hashes and stores in one pass over the bytes. */
+async function storeFiles(shelf: Shelf, files: readonly Job[]): Promise<void> {
+  if (files.length === 0) return;
+  const link = chooseLink(shelf.link, files[0]!.path, shelf.objects.temporary);
+  const jobs = files.map((file) => withCopy(shelf, file, link));
+  const hashed = await transferAll(jobs, shelf.counters);
+  hashed.forEach((one, at) => {
+    const job = jobs[at]!;
+    if (one.torn) throw new Error(`${job.path} was written to while it was being saved. Wait for its writer to end.`);
+    admit(shelf, one, job);
+    // Linking moves ctime, so the hint must not insist on it.
+    shelf.looker.hint(one, true);
+  });
+}
+
+function withCopy(shelf: Shelf, file: Job, link: Link): Job {
+  if (link === 'hardlink') return file;
+  const stat = statOrNull(file.path);
+  const mode = stat && isExecutable(stat) ? 0o555 : 0o444;
+  return { ...file, copy: { to: shelf.objects.temporary(), mode, reflink: link === 'reflink' } };
+}
+
+function admit(shelf: Shelf, hashed: Hashed, job: Job): void {
+  const { objects } = shelf;
+  if (job.copy) return objects.admit(hashed.digest, job.copy.to);
+  if (objects.locate(hashed.digest)) return;
+  const temporary = objects.temporary();
+  chmodSync(job.path, isExecutable(hashed.stat) ? 0o555 : 0o444);
+  linkSync(job.path, temporary);
+  objects.admit(hashed.digest, temporary);
+}
+
+/** Files whose digests were known by their stats, but whose bytes the store does not have. */
+async function storeRest(shelf: Shelf, target: string, entry: Entry): Promise<void> {
+  const missing = digestsOf(shelf, target, entry).filter((file) => !shelf.objects.locate(file.digest));
+  await storeFiles(
+    shelf,
+    missing.map(({ path, sizeBytes }) => ({ path, sizeBytes })),
+  );
+  for (const { digest, path } of missing) {
+    if (!shelf.objects.locate(digest))
+      throw new Error(`${path} changed while it was being saved. Wait for its writer to end.`);
+  }
+  if (missing.length === 0) return;
+  shelf.looker.forget(target); // Links moved the ctimes: let the stat cache have the new ones.
+  shelf.looker.look(target);
+}
+
+function digestsOf(shelf: Shelf, path: string, entry: Entry): { path: string; digest: Digest; sizeBytes: number }[] {
+  if (entry.kind === 'file') return [{ path, digest: entry.digest, sizeBytes: entry.sizeBytes }];
+  const files = filesOf(shelf.database, entry.digest);
+  if (!files) throw new Error('internal error: a folder that was just looked at is not in the index');
+  return files.map((file) => ({ ...file, path: `${path}/${file.path}` }));
+}

@@ -1,0 +1,62 @@
+// When may a stat stand for the bytes? A file is taken as unchanged when size, mtime, ctime, inode and device are what
+// they were when it was hashed, and the entry is not racy. This is sound on these conditions:
+//  - Every write moves ctime (POSIX). So an mtime put back by `touch -d` is caught, and so is a rename over the file.
+//  - The clock of the file system does not run backwards by more than its granularity between two writes.
+//  - A write through mmap reaches the inode's times by msync or munmap, as POSIX has it.
+// Racy: a write in the same clock tick as the hashing leaves no trace in the times. So a file whose times are not
+// older than the start of its hashing, less one tick, is marked and hashed again next time.
+import { lstatSync, type Stats, statSync } from 'node:fs';
+
+/** Times in milliseconds as doubles: 0.24 µs apart today, far finer than the clock that stamps files. */
+export interface Stat {
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+  readonly ino: number;
+  readonly dev: number;
+  readonly mode: number;
+}
+
+/** The stamp lags behind the wall clock by up to a kernel tick: 10 ms at HZ=100, doubled to be safe. */
+const TICK_MS = 20;
+/** Whole seconds in both times smell of FAT (2 s) or HFS+ and old NFS (1 s). */
+const COARSE_TICK_MS = 2000;
+
+export function isRacy(stat: Stat, hashedAtMs: number): boolean {
+  // An mtime in the future says nothing (unpacked archives have them) as long as ctime is a real one.
+  const newest = Math.max(stat.ctimeMs, stat.mtimeMs <= hashedAtMs ? stat.mtimeMs : 0);
+  return newest >= hashedAtMs - tickMs(stat);
+}
+
+/** As `isRacy`, for a file that only we touched since it was hashed: our own link or rename moved its ctime. */
+export function isRacyOwn(stat: Stat, hashedAtMs: number): boolean {
+  return stat.mtimeMs >= hashedAtMs - tickMs(stat);
+}
+
+export function tickMs(stat: Stat): number {
+  return stat.ctimeMs % 1000 === 0 && stat.mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS;
+}
+
+export function isExecutable(stat: Stat): boolean {
+  return (stat.mode & 0o100) !== 0 && process.platform !== 'win32';
+}
+
+const QUIET = { throwIfNoEntry: false } as const;
+
+/** Follows links; null where nothing lies, or something on the way is a file. */
+export function statOrNull(path: string): Stats | null {
+  return orNull(() => statSync(path, QUIET));
+}
+
+export function lstatOrNull(path: string): Stats | null {
+  return orNull(() => lstatSync(path, QUIET));
+}
+
+function orNull(call: () => Stats | undefined): Stats | null {
+  try {
+    return call() ?? null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return null;
+    throw error;
+  }
+}

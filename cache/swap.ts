@@ -1,0 +1,52 @@
+// Puts a finished file or folder in the place of another: by rename, so that a reader sees the old or the new one.
+import { cpSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { lstatOrNull } from './stat.ts';
+
+/**
+ * `staged` becomes `target`; the same path twice is nothing to do. A folder cannot be renamed over another, so for it
+ * there is an instant in which nothing lies at `target`. `temporary` gives a path outside the work tree.
+ */
+export function swap(staged: string, target: string, temporary: () => string): void {
+  if (staged === target) return;
+  const place = throughLink(target);
+  mkdirSync(dirname(place), { recursive: true });
+  const old = lstatOrNull(place);
+  const fresh = lstatOrNull(staged);
+  if (!fresh) throw new Error(`nothing lies at ${staged}: there is nothing to save`);
+  if (old && (old.isDirectory() || fresh.isDirectory())) setAside(place, temporary());
+  try {
+    renameSync(staged, place);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    copyAcross(staged, place);
+  }
+}
+
+/** A target that is a link (to another disk, say) stays one: what it points to is replaced. */
+function throughLink(target: string): string {
+  return lstatOrNull(target)?.isSymbolicLink() && existsSync(target) ? realpathSync(target) : target;
+}
+
+/** Away by rename, then removed: half a removed folder is never seen at its place. */
+export function setAside(path: string, aside: string): void {
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    return setAside(path, neighbour(path));
+  }
+  rmSync(aside, { recursive: true, force: true });
+}
+
+/** From another disk: copied beside the place first, so that the last step is a rename all the same. */
+function copyAcross(staged: string, place: string): void {
+  const near = neighbour(place);
+  cpSync(staged, near, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  renameSync(near, place);
+  rmSync(staged, { recursive: true, force: true });
+}
+
+export function neighbour(path: string): string {
+  return `${path}.dag-${process.pid}-${Math.random().toString(36).slice(2)}`;
+}

@@ -1,0 +1,158 @@
+// Looks at a folder: one readdir and one lstat a file, compared with the packed listing of last time; only what changed
+// is hashed, and only chunks that changed are written. A generator, so that one walk can run to its end at once (look)
+// or in slices between other work (warm). Links are followed: a link counts as what it points to.
+import { readdirSync, realpathSync, type Stats } from 'node:fs';
+import type { Counters } from './counters.ts';
+import type { Database } from './database.ts';
+import {
+  copyItem,
+  emptyListing,
+  fileItem,
+  folderItem,
+  type Item,
+  isFresh,
+  type Listing,
+  sameItem,
+  setItem,
+} from './listing.ts';
+import { loadFolder, storeFolder } from './manifest.ts';
+import type { Folder } from './memo.ts';
+import { lstatOrNull, type Stat, statOrNull } from './stat.ts';
+
+export interface Walk {
+  readonly database: Database;
+  readonly counters: Counters;
+  /** A folder that was looked at in this process and not forgotten. */
+  known(path: string): Folder | null;
+  /** Every folder that was looked at, the inner ones first. */
+  seen(path: string, folder: Folder): void;
+  /** Digest and flags of a file the stat cache cannot answer for; null: not now (the walk then goes on, and ends in null). */
+  digest(path: string, stat: Stat): { readonly digest: string; readonly flags: number; readonly stat: Stat } | null;
+}
+
+/** A slice of this many files takes some 10 ms. */
+const SLICE = 2000;
+
+/**
+ * `chain` holds the identities (`folderId`) of this folder and those above it, by which a loop of links is found.
+ * Null when a digest was not to be had. Throws on a dangling link, a loop of links, a socket or pipe, and what may not
+ * be read.
+ */
+export function* walkFolder(walk: Walk, path: string, chain: readonly string[]): Generator<void, Folder | null> {
+  const known = walk.known(path);
+  if (known) return known;
+  const old = loadFolder(walk.database, path);
+  const names = readFolder(path);
+  walk.counters.folders++;
+  const index = indexOf(old?.listing ?? null);
+  const kept = new Uint8Array(old?.listing.names.length ?? 0);
+  const changed: Item[] = [];
+  let complete = true;
+  let keptCount = 0;
+  let slice = 0;
+  for (const name of names) {
+    if (++slice % SLICE === 0) yield;
+    const inner = `${path}/${name}`;
+    const stat = statFollowing(inner);
+    walk.counters.stats++;
+    if (!stat) continue; // It vanished between readdir and here.
+    const at = index.get(name) ?? -1;
+    if (at >= 0 && stat.isFile() && isFresh(old!.listing, at, stat)) {
+      kept[at] = 1;
+      keptCount++;
+      continue;
+    }
+    let item: Item | null;
+    if (stat.isDirectory()) {
+      item = yield* lookInside(walk, inner, name, stat, chain);
+    } else {
+      item = lookAtFile(walk, inner, name, stat);
+    }
+    if (!item) complete = false;
+    else if (at >= 0 && sameItem(old!.listing, at, item)) {
+      kept[at] = 1;
+      keptCount++;
+    } else changed.push(item);
+  }
+  if (!complete) return null;
+  const same = old !== null && changed.length === 0 && keptCount === old.listing.names.length;
+  const folder = same
+    ? old
+    : storeFolder(walk.database, path, merge(old?.listing ?? null, kept, keptCount, changed), old);
+  walk.seen(path, folder);
+  return folder;
+}
+
+function* lookInside(
+  walk: Walk,
+  path: string,
+  name: string,
+  stat: Stats,
+  chain: readonly string[],
+): Generator<void, Item | null> {
+  const id = folderId(stat);
+  if (chain.includes(id)) {
+    throw new Error(
+      `${path} leads back to ${realpathSync(path)}, which it lies in: the folder has no end. Remove the link.`,
+    );
+  }
+  const folder = yield* walkFolder(walk, path, [...chain, id]);
+  return folder && folderItem(name, folder.entry.digest, folder.entry.sizeBytes, folder.entry.files);
+}
+
+export function folderId(stat: Stat): string {
+  return `${stat.dev}:${stat.ino}`;
+}
+
+function lookAtFile(walk: Walk, path: string, name: string, stat: Stats): Item | null {
+  refuseOddFile(path, stat);
+  const found = walk.digest(path, stat);
+  return found && fileItem(name, found.stat, found.digest, found.flags);
+}
+
+export function refuseOddFile(path: string, stat: Stats): void {
+  if (stat.isFile()) return;
+  const kind = stat.isSocket() ? 'a socket' : stat.isFIFO() ? 'a pipe' : 'a device';
+  throw new Error(`${path} is ${kind}: only files and folders have content to hash. Move it out of the folder.`);
+}
+
+function readFolder(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`cannot read folder ${path}: ${code}. Check that it is there and may be read.`, { cause: error });
+  }
+}
+
+function statFollowing(path: string): Stats | null {
+  const stat = lstatOrNull(path);
+  if (!stat?.isSymbolicLink()) return stat;
+  const target = statOrNull(path);
+  if (!target && lstatOrNull(path))
+    throw new Error(`${path} is a link to nothing. Remove it, or restore what it points to.`);
+  return target;
+}
+
+function indexOf(listing: Listing | null): Map<string, number> {
+  const index = new Map<string, number>();
+  if (listing) for (let at = 0; at < listing.names.length; at++) index.set(listing.names[at]!, at);
+  return index;
+}
+
+/** The kept lines of the old listing and the changed ones, in order. */
+function merge(old: Listing | null, kept: Uint8Array, keptCount: number, changed: Item[]): Listing {
+  changed.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const merged = emptyListing(keptCount + changed.length);
+  let from = 0;
+  let next = 0;
+  for (let at = 0; at < merged.names.length; at++) {
+    while (old && from < kept.length && !kept[from]) from++;
+    const item = changed[next];
+    if (item && (!old || from >= kept.length || item.name < old.names[from]!)) {
+      setItem(merged, at, item);
+      next++;
+    } else copyItem(old!, from++, merged, at);
+  }
+  return merged;
+}
