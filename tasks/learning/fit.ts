@@ -76,7 +76,7 @@ export function cosine(lr: number, epoch: number, epochs: number): number {
  * Throws an Error that names epoch, batch and images when the loss is no longer a number; throws `context.signal.reason`, after
  * writing a checkpoint, when aborted.
  */
-export async function fit(options: FitOptions): Promise<Fit> {
+export async function fitNetwork(options: FitOptions): Promise<Fit> {
   const { trainer, epochs, patience, context } = options;
   const progress: Progress = { ...freshEpoch(0), history: [], best: null };
   let best: Tensors | null = null;

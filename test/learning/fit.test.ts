@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CLASS_WEIGHTS } from '../../tasks/classes.ts';
 import { loadCheckpoint } from '../../tasks/learning/checkpoint.ts';
-import { cosine, type Fit, type FitOptions, fit as train } from '../../tasks/learning/fit.ts';
+import { cosine, type Fit, type FitOptions, fitNetwork } from '../../tasks/learning/fit.ts';
 import type { LabelledImages } from '../../tasks/learning/loader/labels.ts';
 import type { Batch, Load } from '../../tasks/learning/loader/loader.ts';
 import { randomStream } from '../../tasks/learning/loader/random.ts';
@@ -127,7 +127,7 @@ function run({
   const say = (message: string): void => void said.push(message);
   const context = { scratch, signal, log: say, warn: say, progress: onProgress, metric: () => {} };
   const base = { load, train: TRAIN, valid: VALID, batch: 16, epochs: 4, patience: 3, lr: 0.05, seed: 3, context };
-  return train({ ...base, trainer: logistic(), ...options });
+  return fitNetwork({ ...base, trainer: logistic(), ...options });
 }
 
 async function inScratch<T>(use: (scratch: string) => Promise<T>): Promise<T> {
@@ -158,7 +158,7 @@ test('given time, it learns the rule behind the labels', async () => {
 
 test('the learning rate is that of CosineAnnealingLR', () => {
   // torch.optim.lr_scheduler.CosineAnnealingLR(optimizer at 0.1, T_max=5).
-  const expected = [0.1, 0.09045084971874738, 0.06545084971874737, 0.03454915028125264, 0.009549150281252633];
+  const expected = [0.1, 0.09045084971874738, 0.06545084971874737, 0.03454915028125263, 0.009549150281252633];
   for (const [epoch, rate] of expected.entries()) expect(cosine(0.1, epoch, 5)).toBeCloseTo(rate, 15);
 });
 

@@ -1,0 +1,114 @@
+// Trains one network on one fold. The seed alone decides initial weights, order and augmentation: the same for every model and
+// fold. Validation predictions come from the exported network, since that is what will be used.
+import { writeFileSync } from 'node:fs';
+import * as z from 'zod';
+import { defineTask, type TaskContext } from '../engine/task.ts';
+import { CLASS_WEIGHTS, CLASSES } from './classes.ts';
+import { IDENTITY } from './learning/augment.ts';
+import { type Fit, fitNetwork } from './learning/fit.ts';
+import { type LabelledImages, readFold, refuseLeak, refuseMissing } from './learning/loader/labels.ts';
+import { holdsHu, SUBDURAL_WINDOW } from './learning/loader/levels.ts';
+import { createLoader, type Loader, loaderWorkers } from './learning/loader/loader.ts';
+import { modelParams, networkOf, overridesOf } from './learning/params.ts';
+import { predict } from './learning/predictions.ts';
+import { writeSafetensors } from './learning/safetensors.ts';
+import { createPredictor, createTrainer, exportOnnx } from './learning/trainer.ts';
+import { writePredictions } from './tables/predictions.ts';
+
+export { loadImages } from './learning/loader/worker.ts';
+
+const params = z.strictObject({
+  model: modelParams,
+  epochs: z.int().positive(),
+  patience: z.int().positive(),
+  batch: z.int().positive(),
+  lr: z.number().positive(),
+  weight_decay: z.number().nonnegative(),
+  seed: z.int().nonnegative(),
+  device: z.string(),
+});
+type Params = z.infer<typeof params>;
+
+export default defineTask<Params>({
+  params,
+  async run(context) {
+    const train = readFold(context.input('train'));
+    const valid = readFold(context.input('valid'));
+    refuseLeak(train, valid);
+    const folder = context.input('images');
+    refuseMissing(folder, [...train.images, ...valid.images]);
+
+    const { model } = context.params;
+    const workers = loaderWorkers(context.cores);
+    const loader = createLoader({ entry: import.meta.url, workers, folder, kind: model.images, size: model.input });
+    try {
+      const fitted = await trainNetwork(context, loader, train, valid);
+      writeSafetensors(context.output('weights'), fitted.weights, metadataOf(context.params));
+      writeFileSync(context.output('history'), `${JSON.stringify(fitted.history, null, 1)}\n`);
+      const onnx = exportOnnx(networkOf(model), fitted.weights, metadataOf(context.params));
+      writeFileSync(context.output('onnx'), onnx);
+      await predictValidation(context, loader, onnx, valid);
+    } finally {
+      await loader.close();
+    }
+  },
+});
+
+async function trainNetwork(
+  context: TaskContext<Params>,
+  { load }: Loader,
+  train: LabelledImages,
+  valid: LabelledImages,
+): Promise<Fit> {
+  const { model, seed, device, ...common } = context.params;
+  const { epochs, patience, batch: wanted, lr, weight_decay: weightDecay } = { ...common, ...overridesOf(model) };
+  const batch = Math.min(wanted, train.images.length);
+  if (batch < wanted) context.log(`batch ${wanted} is lowered to ${batch}, all there is in this training set`);
+  const trainer = await createTrainer({
+    model: networkOf(model),
+    batch,
+    threads: context.cores,
+    seed,
+    weightDecay,
+    classWeights: CLASS_WEIGHTS,
+    device,
+  });
+  try {
+    context.log(`device: ${trainer.device}`);
+    context.log(`${train.images.length} training images, ${valid.images.length} for validation, batch ${batch}`);
+    return await fitNetwork({ trainer, load, train, valid, batch, epochs, patience, lr, seed, context });
+  } finally {
+    await trainer.close();
+  }
+}
+
+async function predictValidation(
+  context: TaskContext<Params>,
+  { load }: Loader,
+  onnx: Uint8Array,
+  { images }: LabelledImages,
+): Promise<void> {
+  const network = await createPredictor(onnx, { threads: context.cores });
+  try {
+    const batch = context.params.model.batch ?? context.params.batch;
+    const predictions = await predict({ load, networks: [network], images, views: [IDENTITY], batch, context });
+    writePredictions(context.output('oof'), predictions);
+  } finally {
+    await network.close();
+  }
+}
+
+/** What a user of the file must know to feed it. */
+function metadataOf({ model }: Params): Record<string, string> {
+  const { width, level } = SUBDURAL_WINDOW;
+  return {
+    model: model.name,
+    arch: model.arch,
+    labels: CLASSES.join(','),
+    images: model.images,
+    window: holdsHu(model.images)
+      ? `width ${width}, level ${level} on the three channels`
+      : 'in the images; value / 255',
+    input: String(model.input),
+  };
+}
