@@ -97,11 +97,16 @@ function itemsOf(
 }
 
 function entryOf(source: Source, { root, cache, outputsOf }: Surroundings): Entry | null {
-  if (!source.producer) return cache.look(path.resolve(root, source.path));
+  const place = path.resolve(root, source.path);
+  if (!source.producer) return cache.look(place);
   const { node, output, subpath } = source.producer;
   const whole = outputsOf(node)?.[output];
-  if (!whole) return null;
-  return subpath ? cache.part(whole, subpath) : whole;
+  if (!whole || !subpath) return whole ?? null;
+  // The producer's artifact lies in the work tree as recorded, but for one that is only planned to be restored.
+  const artifact = cache.look(place.slice(0, -subpath.length - 1));
+  if (artifact?.digest === whole.digest) return cache.look(place);
+  const file = cache.files(whole)?.find((line) => line.path === subpath);
+  return file ? { kind: 'file', digest: file.digest, sizeBytes: file.sizeBytes, files: 1 } : null;
 }
 
 function judge(node: Node, key: Key, ingredients: Ingredients, { root, cache }: Surroundings): Verdict {

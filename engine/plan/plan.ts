@@ -45,7 +45,9 @@ export function plan(request: PlanRequest): { planned: Planned[]; missing: Sourc
     }
     const assessed = assess(node, around, request.forced.has(node.name));
     if (!assessed.ok) {
-      missing.push(...assessed.error);
+      const unknown = assessed.error.flatMap(({ producer }) => (producer ? [upstreamReason(producer.node)] : []));
+      if (unknown.length > 0) planned.push({ node, state: 'stale', reasons: unknown });
+      else missing.push(...assessed.error);
       continue;
     }
     const { verdict } = assessed.value;

@@ -1,0 +1,192 @@
+// The engine in a minute: small projects, the real command line, and exactly which nodes ran.
+import { rmSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createProject, type Project } from './rigs/project.ts';
+
+const open: Project[] = [];
+afterEach(() => {
+  for (const project of open.splice(0)) project.remove();
+});
+
+function project(files: Record<string, string>): Project {
+  const made = createProject(files);
+  open.push(made);
+  return made;
+}
+
+const TWO_STEPS = {
+  'pipeline.yml': `
+params: { word: hello, times: 2 }
+tasks:
+  shout:
+    run: "tr a-z A-Z < \${in.text} > \${out.text}"
+    in: { text: input.txt }
+    out: { text: out/shout.txt }
+  repeat:
+    use: tasks/repeat.ts
+    in: { text: "\${shout.text}" }
+    params: { times: "\${times}" }
+    out: { text: out/repeat.txt }
+`,
+  'input.txt': 'hello\n',
+  'tasks/repeat.ts': `
+import { readFileSync, writeFileSync } from 'node:fs';
+import { again } from './again.ts';
+
+export default {
+  run(ctx: any) {
+    const text = readFileSync(ctx.input('text'), 'utf8');
+    writeFileSync(ctx.output('text'), again(text, ctx.params.times));
+  },
+};
+`,
+  'tasks/again.ts': `
+export function again(text: string, times: number): string {
+  const parts = [];
+  for (let i = 0; i < times; i++) parts.push(text);
+  return parts.join('');
+}
+export const unused = 1;
+`,
+};
+
+describe('a run', () => {
+  test('builds everything once, then nothing', async () => {
+    const p = project(TWO_STEPS);
+    expect(await p.run()).toMatchObject({
+      schemaVersion: 1,
+      ok: true,
+      ran: ['shout', 'repeat'],
+      restored: [],
+      fresh: [],
+      failed: [],
+    });
+    expect(p.read('out/repeat.txt')).toBe('HELLO\nHELLO\n');
+    expect(await p.run()).toMatchObject({ ok: true, ran: [], restored: [], fresh: ['shout', 'repeat'] });
+  });
+
+  test('a comment, a renamed local and an edit to an unused export leave everything fresh', async () => {
+    const p = project(TWO_STEPS);
+    await p.run();
+    p.edit('tasks/repeat.ts', 'const text', '// Reads it.\n    const text');
+    p.edit('tasks/again.ts', /parts/g, 'pieces');
+    p.edit('tasks/again.ts', 'unused = 1', 'unused = 2');
+    expect((await p.run()).ran).toEqual([]);
+  });
+
+  test('an edit that reaches the task reruns it, and why names the file', async () => {
+    const p = project(TWO_STEPS);
+    await p.run();
+    p.edit('tasks/again.ts', "join('')", "join('-')");
+    expect((await p.dag('why', 'repeat')).stdout).toContain('code tasks/again.ts');
+    expect((await p.run()).ran).toEqual(['repeat']);
+    expect(p.read('out/repeat.txt')).toBe('HELLO\n-HELLO\n');
+  });
+
+  test('a parameter reruns the nodes that refer to it, and putting it back restores them without running', async () => {
+    const p = project(TWO_STEPS);
+    await p.run();
+    expect((await p.dag('why', 'repeat', '--set', 'times=3')).stdout).toContain('parameter times: 2 → 3');
+    expect((await p.run('--set', 'times=3')).ran).toEqual(['repeat']);
+    expect((await p.run('--set', 'word=other', '--set', 'times=3')).ran).toEqual([]);
+    expect(await p.run()).toMatchObject({ ran: [], restored: ['repeat'] });
+    expect(p.read('out/repeat.txt')).toBe('HELLO\nHELLO\n');
+  });
+
+  test('an upstream rerun with equal output stops there', async () => {
+    const p = project(TWO_STEPS);
+    await p.run();
+    p.write('input.txt', 'Hello\n');
+    expect(await p.run()).toMatchObject({ ran: ['shout'], fresh: ['repeat'] });
+  });
+
+  test('a deleted output and an output changed by hand are restored without running', async () => {
+    const p = project(TWO_STEPS);
+    await p.run();
+    rmSync(p.path('out/shout.txt'));
+    expect((await p.status()).find(({ name }) => name === 'shout')).toMatchObject({
+      state: 'stale',
+      reasons: [{ kind: 'output-missing', name: 'out/shout.txt' }],
+    });
+    writeFileSync(p.path('out/repeat.txt'), 'mine', { mode: 0o644 });
+    expect(await p.run()).toMatchObject({ ran: [], restored: ['shout', 'repeat'] });
+    expect(p.read('out/repeat.txt')).toBe('HELLO\nHELLO\n');
+  });
+
+  test('--only and a selector build that node alone, --force runs it again', async () => {
+    const p = project(TWO_STEPS);
+    expect((await p.run('shout')).ran).toEqual(['shout']);
+    expect((await p.run('repeat', '--only')).ran).toEqual(['repeat']);
+    expect(await p.run('repeat', '--force')).toMatchObject({ ran: ['repeat'], fresh: ['shout'] });
+  });
+});
+
+describe('a failure', () => {
+  test('ends with exit code 1, shows the log, blocks what needs it and records nothing', async () => {
+    const p = project(TWO_STEPS);
+    p.edit('tasks/again.ts', 'const parts', "if (times === 2) throw new Error('no twos here');\n  const parts");
+    const answer = await p.dag('run');
+    expect(answer.code).toBe(1);
+    expect(answer.stderr).toContain('repeat: no twos here');
+    expect(answer.stderr).toContain('tasks/again.ts:3');
+    expect((await p.run('--set', 'times=3')).ran).toEqual(['repeat']);
+    expect((await p.dag('run')).code).toBe(1);
+  });
+
+  test('a task that does not write its output fails and says so', async () => {
+    const p = project(TWO_STEPS);
+    p.edit('pipeline.yml', '> ${out.text}', '> /dev/null');
+    const answer = await p.dag('run');
+    expect(answer.code).toBe(1);
+    expect(answer.stderr).toContain('did not write its output text (out/shout.txt)');
+  });
+
+  test('wrong input found by a task ends with exit code 2 and no stack', async () => {
+    const p = project(TWO_STEPS);
+    p.edit(
+      'tasks/again.ts',
+      'const parts',
+      "throw Object.assign(new Error('line 3: not a word'), { name: 'InputError' });\n  const parts",
+    );
+    const answer = await p.dag('run');
+    expect(answer.code).toBe(2);
+    expect(answer.stderr).toContain('repeat: line 3: not a word');
+    expect(answer.stderr).not.toContain('at again');
+  });
+
+  test('a missing source file ends with exit code 2 before anything runs', async () => {
+    const p = project(TWO_STEPS);
+    rmSync(p.path('input.txt'));
+    const answer = await p.dag('run');
+    expect(answer.code).toBe(2);
+    expect(answer.stderr).toContain('the input input.txt of shout does not exist');
+  });
+
+  test('--keep-going runs what does not depend on the failure', async () => {
+    const p = project({
+      'pipeline.yml': `
+tasks:
+  bad: { run: "exit 3", out: { x: out/bad } }
+  after: { run: "cp \${in.x} \${out.x}", in: { x: "\${bad.x}" }, out: { x: out/after } }
+  slow: { run: "echo x > \${out.x}", after: [], out: { x: out/slow } }
+  next: { run: "cp \${in.x} \${out.x}", in: { x: "\${slow.x}" }, out: { x: out/next } }
+`,
+    });
+    const summary = await p.run('--keep-going', '--jobs', '1');
+    expect(summary).toMatchObject({ ok: false, failed: ['bad'], ran: ['slow', 'next'] });
+  });
+
+  test('an input that changes while the node runs means no record', async () => {
+    const p = project({
+      'pipeline.yml': `
+tasks:
+  copy: { run: "cp \${in.x} \${out.x}; echo more >> input.txt", in: { x: input.txt }, out: { x: out/copy } }
+`,
+      'input.txt': 'one\n',
+    });
+    const answer = await p.dag('run');
+    expect(answer.code).toBe(1);
+    expect(answer.stderr).toContain('its input input.txt changed while it ran');
+    expect((await p.status())[0]!.state).toBe('stale');
+  });
+});

@@ -1,0 +1,95 @@
+// A temporary project and the real command line in it: what a user would do, with the output caught.
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { RunSummary } from '../../engine/event.ts';
+import type { Reason } from '../../engine/plan/reason.ts';
+
+export const REPOSITORY = path.resolve(import.meta.dirname, '../..');
+const DAG = path.join(REPOSITORY, 'dist/dag.js');
+
+export interface Answer {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly task: string;
+  readonly axes: Record<string, string>;
+  readonly state: string;
+  readonly reasons: Reason[];
+  readonly outputs: Record<string, string>;
+}
+
+export interface Project {
+  readonly root: string;
+  write(file: string, text: string): void;
+  read(file: string): string;
+  /** Replaces text that must be there. */
+  edit(file: string, before: string | RegExp, after: string): void;
+  path(file: string): string;
+  dag(...words: string[]): Promise<Answer>;
+  /** `dag run --json`, which must exit with `code`. */
+  run(...words: string[]): Promise<RunSummary>;
+  status(...words: string[]): Promise<NodeStatus[]>;
+  remove(): void;
+}
+
+export function createProject(files: Readonly<Record<string, string>> = {}): Project {
+  const root = mkdtempSync(path.join(os.tmpdir(), 'dag-test-'));
+  const project: Project = {
+    root,
+    path: (file) => path.join(root, file),
+    read: (file) => readFileSync(path.join(root, file), 'utf8'),
+    write(file, text) {
+      mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+      writeFileSync(path.join(root, file), text);
+    },
+    edit(file, before, after) {
+      const text = project.read(file);
+      const edited = text.replace(before, after);
+      if (edited === text) throw new Error(`${file} does not contain ${before}`);
+      project.write(file, edited);
+    },
+    dag: (...words) => dag(root, words),
+    async run(...words) {
+      const answer = await dag(root, ['run', '--json', ...words]);
+      if (answer.stdout === '') throw new Error(`dag run ended with ${answer.code}:\n${answer.stderr}`);
+      return JSON.parse(answer.stdout) as RunSummary;
+    },
+    async status(...words) {
+      const answer = await dag(root, ['status', '--json', ...words]);
+      if (answer.code !== 0) throw new Error(answer.stderr);
+      return (JSON.parse(answer.stdout) as { nodes: NodeStatus[] }).nodes;
+    },
+    remove: () => rmSync(root, { recursive: true, force: true }),
+  };
+  for (const [file, text] of Object.entries(files)) project.write(file, text);
+  return project;
+}
+
+/** A copy of this repository's own pipeline, with its packages linked. */
+export function createPipelineProject(): Project {
+  const project = createProject();
+  for (const item of ['tasks', 'engine/task.ts', 'pipeline.yml', 'package.json', 'package-lock.json']) {
+    cpSync(path.join(REPOSITORY, item), project.path(item), { recursive: true });
+  }
+  symlinkSync(path.join(REPOSITORY, 'node_modules'), project.path('node_modules'));
+  return project;
+}
+
+function dag(root: string, words: readonly string[]): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, NO_COLOR: '1' };
+    const child = spawn(process.execPath, [DAG, ...words], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
