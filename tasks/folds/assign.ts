@@ -11,7 +11,8 @@ export interface Patient {
  * The fold (0..folds-1) of each patient. Depends on the patients, the seed and nothing else, not on their order.
  *
  * Greedy, large and rare first, as scikit-learn's StratifiedGroupKFold: a patient goes where the sum of squared shares grows
- * least, a share being a fold's part of the whole count of a label. Then patients move one at a time while that helps.
+ * least, a share being a fold's part of the whole count of a label. Then patients move, and swap with others of about their
+ * weight, while that helps.
  * Unlike scikit-learn's, labels are several, and patients of about the same weight come in an order drawn from the seed.
  */
 export function assignFolds(patients: readonly Patient[], folds: number, seed: number): number[] {
@@ -32,8 +33,9 @@ export function assignFolds(patients: readonly Patient[], folds: number, seed: n
     move(filled[fold]!, shares, 1);
   }
   for (let pass = 0; pass < MOST_PASSES; pass++) {
-    const moved = drawn.filter(({ at, shares }) => improve(foldOf, filled, at, shares)).length;
-    if (moved === 0) break;
+    const moved = drawn.filter(({ at, shares }) => moveToBest(foldOf, filled, at, shares)).length;
+    const swapped = drawn.filter((_, place) => swapWithNear(foldOf, filled, drawn, place)).length;
+    if (moved + swapped === 0) break;
   }
   return foldOf;
 }
@@ -43,7 +45,7 @@ const MOST_PASSES = 50;
 const LEAST_GAIN = 1e-12;
 
 /** Moves the patient to the fold where the sum of squares is least; false when it is there already or leaves a fold empty. */
-function improve(foldOf: number[], filled: number[][], at: number, shares: readonly number[]): boolean {
+function moveToBest(foldOf: number[], filled: number[][], at: number, shares: readonly number[]): boolean {
   const from = foldOf[at]!;
   move(filled[from]!, shares, -1);
   const costs = filled.map((shared) => dot(shared, shares));
@@ -52,6 +54,41 @@ function improve(foldOf: number[], filled: number[][], at: number, shares: reado
   move(filled[worthIt ? to : from]!, shares, 1);
   if (worthIt) foldOf[at] = to;
   return worthIt;
+}
+
+/** How many of the patients that follow in the order (of equal or less weight) each may swap folds with. */
+const NEAR = 40;
+
+/** The first swap with a near patient that lowers the sum of squares; false when there is none. */
+function swapWithNear(
+  foldOf: number[],
+  filled: number[][],
+  drawn: readonly { at: number; shares: readonly number[] }[],
+  place: number,
+): boolean {
+  const own = drawn[place]!;
+  const from = filled[foldOf[own.at]!]!;
+  for (const other of drawn.slice(place + 1, place + 1 + NEAR)) {
+    const to = filled[foldOf[other.at]!]!;
+    if (from === to) continue;
+    let gain = 0;
+    for (const [c, share] of own.shares.entries()) {
+      const shift = share - other.shares[c]!;
+      gain += shift * (from[c]! - to[c]! - shift);
+    }
+    if (gain <= LEAST_GAIN) continue;
+    exchange(from, to, own.shares, other.shares);
+    [foldOf[own.at], foldOf[other.at]] = [foldOf[other.at]!, foldOf[own.at]!];
+    return true;
+  }
+  return false;
+}
+
+function exchange(from: number[], to: number[], own: readonly number[], other: readonly number[]): void {
+  move(from, own, -1);
+  move(from, other, 1);
+  move(to, other, -1);
+  move(to, own, 1);
 }
 
 function ticket(id: string, seed: number): string {

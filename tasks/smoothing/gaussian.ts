@@ -12,7 +12,6 @@ export function smoothed(values: Float64Array, { rows, positionMm, starts }: Sta
   const result = values.slice();
   if (sigmaMm <= 0) return result;
   const reachMm = REACH * sigmaMm;
-  const scale = -0.5 / sigmaMm ** 2;
   for (let s = 0; s + 1 < starts.length; s++) {
     const end = starts[s + 1]!;
     let first = starts[s]!;
@@ -21,7 +20,7 @@ export function smoothed(values: Float64Array, { rows, positionMm, starts }: Sta
       while (here - positionMm[first]! > reachMm) first++;
       let [total, weights] = [0, 0];
       for (let k = first; k < end && positionMm[k]! - here <= reachMm; k++) {
-        const weight = Math.exp(scale * (positionMm[k]! - here) ** 2);
+        const weight = Math.exp(-0.5 * ((positionMm[k]! - here) / sigmaMm) ** 2);
         total += weight * values[rows[k]!]!;
         weights += weight;
       }
