@@ -23,11 +23,15 @@ export interface Binding {
   find(key: string): readonly number[];
 }
 
+/** A task without a matrix has one node, whoever asks. */
+const SINGLE: Binding = { many: false, keyAt: () => '', find: () => [0] };
+
 type LabelAt = (point: Point) => string | undefined;
 
 /** Undefined after a reported error. */
 export function bind(reference: Reference, span: Span, producer: Producer, consumer: TaskScope): Binding | undefined {
   const { axes, points } = producer.matrix;
+  if (axes.length === 0) return SINGLE;
   const bound: { position: number; label: LabelAt }[] = [];
   for (const [position, axis] of axes.entries()) {
     const pick = reference.picks.find((candidate) => candidate.axis === axis.name);

@@ -7,7 +7,8 @@ import { createLinks, type Links, type Mention } from './links.ts';
 import type { Point } from './matrix.ts';
 import { normalizeInput, normalizeOutput } from './paths.ts';
 import type { Sink } from './place.ts';
-import { compileLimits, compileResources, type Pool } from './resources.ts';
+import type { Pool } from './pools.ts';
+import { compileLimits, compileResources } from './resources.ts';
 import { type Compiled, compile, type TaskScope } from './scope.ts';
 import { compileCommand } from './shell.ts';
 import { describe, textOfValue, toJson } from './values.ts';
@@ -113,12 +114,15 @@ function expandTask(producer: Producer, links: Links, pools: ReadonlyMap<string,
 }
 
 const NONE: readonly string[] = [];
+const NO_RECORD: Readonly<Record<string, Json>> = {};
+const noRecord = () => NO_RECORD;
 
 /** A mapping of JSON values; the very same object for all points when nothing in it varies. */
 function compileRecord(
   entries: ReadonlyMap<string, Entry>,
   scope: TaskScope,
 ): (point: Point) => Readonly<Record<string, Json>> {
+  if (entries.size === 0) return noRecord;
   const fields = [...entries.values()].map((entry) => ({ entry, compiled: compile(entry.value, scope, false) }));
   const at = (point: Point) => {
     const record: Record<string, Json> = {};
@@ -134,7 +138,8 @@ function compileRecord(
   return () => once;
 }
 
-function readEnv(task: TaskSpec, sink: Sink): string[] {
+function readEnv(task: TaskSpec, sink: Sink): readonly string[] {
+  if (task.env.length === 0) return NONE;
   for (const tree of task.env)
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(String(tree.value)))
       sink.report(

@@ -14,7 +14,7 @@ import { checkModules } from './modules.ts';
 import { createNames } from './names.ts';
 import { applySetting, createParams, overlay } from './params.ts';
 import { createSink, type Origin, type Sink } from './place.ts';
-import { readPools } from './resources.ts';
+import { readPools } from './pools.ts';
 import { type MapTree, parseYaml } from './yaml.ts';
 
 export interface LoadOptions {

@@ -104,3 +104,18 @@ export function meaningOf(head: string, span: Span, scope: TaskScope): 'axis' | 
   const names = [...scope.matrix.axes.map((axis) => axis.name), ...scope.params.names(), ...scope.names.taskNames()];
   return unknownHead(head, names, span, scope.sink, scope.names.profileWith(head));
 }
+
+/** A value with a check of its own: `absent` without a tree, and after a reported error. Evaluated once unless it varies. */
+export function compileChecked<T>(
+  tree: Tree | undefined,
+  absent: T,
+  scope: TaskScope,
+  check: (value: Value, span: Span) => T | undefined,
+): (point: Point) => T {
+  if (!tree || (tree.kind === 'scalar' && tree.value === null)) return () => absent;
+  const compiled = compile(tree, scope, false);
+  const read = (value: Value | undefined): T => (value === undefined ? absent : (check(value, tree) ?? absent));
+  if (compiled.varies) return (point) => read(compiled.at(point));
+  const once = read(compiled.at(scope.matrix.points[0] ?? []));
+  return () => once;
+}

@@ -43,12 +43,12 @@ export function locate(tree: ScalarTree, text: string, start: number, end: numbe
  */
 export function join(
   template: Template,
-  valueOf: (reference: Reference) => Value | undefined,
+  valueAt: (reference: Reference) => Value | undefined,
   sink: Sink,
 ): Value | undefined {
   const { parts } = template;
   const only = parts[0];
-  if (parts.length === 1 && only !== undefined) return typeof only === 'string' ? only : valueOf(only);
+  if (parts.length === 1 && only !== undefined) return typeof only === 'string' ? only : valueAt(only);
   let text = '';
   let artifact: Artifact | undefined;
   for (const part of parts) {
@@ -56,7 +56,7 @@ export function join(
       text += part;
       continue;
     }
-    const value = valueOf(part);
+    const value = valueAt(part);
     if (value === undefined) return undefined;
     if (value instanceof Artifact) {
       if (part !== parts[0])

@@ -53,7 +53,8 @@ interface OpenMap {
   readonly anchor: string | undefined;
   readonly entries: Map<string, Entry>;
   readonly merges: Tree[];
-  key: { text: string; span: Span; merge: boolean } | undefined;
+  key: Tree | undefined;
+  merging: boolean;
 }
 type Open = OpenList | OpenMap;
 
@@ -80,7 +81,7 @@ function build(events: readonly Event[], origin: Origin, sink: Sink): Tree | und
     if (tree.end > reached) reached = tree.end;
     if (!parent) root = tree;
     else if (parent.kind === 'list') parent.items.push(tree);
-    else if (parent.key === undefined) parent.key = keyOf(tree, asKey, sink);
+    else if (parent.key === undefined) takeKey(parent, tree, asKey, sink);
     else addEntry(parent, tree, sink);
   };
 
@@ -99,7 +100,7 @@ function build(events: readonly Event[], origin: Origin, sink: Sink): Tree | und
         const anchor = nameOf(event.anchorStart, event.anchorEnd, origin);
         const common = { start: event.start, flow: event.style === 2, anchor };
         if (event.type === EVENT_ID.SEQUENCE) open.push({ kind: 'list', ...common, items: [] });
-        else open.push({ kind: 'map', ...common, entries: new Map(), merges: [], key: undefined });
+        else open.push({ kind: 'map', ...common, entries: new Map(), merges: [], key: undefined, merging: false });
         break;
       }
       case EVENT_ID.SCALAR: {
@@ -172,27 +173,26 @@ function resolvePlain(text: string): Scalar {
   return text;
 }
 
-function keyOf(tree: Tree, plain: boolean, sink: Sink): { text: string; span: Span; merge: boolean } {
-  const span = { origin: tree.origin, start: tree.start, end: tree.end };
-  if (tree.kind !== 'scalar') {
-    sink.report(span, 'a key must be a word, not a list or a mapping', 'if this is a value, put it in quotes');
-    return { text: '?', span, merge: false };
-  }
-  const text = String(tree.value);
-  if (text === '__proto__') sink.report(span, 'this key is not allowed');
-  return { text, span, merge: plain && text === '<<' };
+function takeKey(map: OpenMap, tree: Tree, plain: boolean, sink: Sink): void {
+  map.key = tree;
+  map.merging = plain && tree.kind === 'scalar' && tree.value === '<<';
+  if (tree.kind !== 'scalar')
+    sink.report(tree, 'a key must be a word, not a list or a mapping', 'if this is a value, put it in quotes');
+  else if (tree.value === null || tree.value === '') sink.report(tree, 'a key is missing before this ":"');
+  else if (tree.value === '__proto__') sink.report(tree, 'this key is not allowed');
 }
 
 function addEntry(map: OpenMap, value: Tree, sink: Sink): void {
-  const { text, span, merge } = map.key!;
+  const keySpan = map.key!;
   map.key = undefined;
-  if (merge) {
+  if (map.merging) {
     map.merges.push(value);
     return;
   }
-  const before = map.entries.get(text);
-  if (!before) map.entries.set(text, { key: text, keySpan: span, value });
-  else sink.report(span, `"${text}" is written twice`, `it is already at ${describePlace(before.keySpan)}`);
+  const key = keySpan.kind === 'scalar' ? String(keySpan.value) : '?';
+  const before = map.entries.get(key);
+  if (!before) map.entries.set(key, { key, keySpan, value });
+  else sink.report(keySpan, `"${key}" is written twice`, `it is already at ${describePlace(before.keySpan)}`);
 }
 
 function close(done: Open, origin: Origin, reached: number, sink: Sink): Tree {
