@@ -1,0 +1,112 @@
+// The prediction task, bundled and with worker threads: two networks of random weights stand for two folds.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { InputError, type Task } from '../../engine/task.ts';
+import { TTA_VIEWS } from '../../tasks/learning/augment.ts';
+import { load } from '../../tasks/learning/loader/load.ts';
+import { sigmoid } from '../../tasks/learning/predictions.ts';
+import { createPredictor, exportOnnx, initialise, type ModelSpec, type Tensors } from '../../tasks/learning/trainer.ts';
+import { type Predictions, readPredictions, writePredictions } from '../../tasks/tables/predictions.ts';
+import { bundleTask, drawImages, type Job, makeScratch, removeScratch, runTask } from './train_rig.ts';
+
+const NETWORK: ModelSpec = { name: 'tiny', arch: 'efficientnet', width: 0.25, depth: 0.25, input: 32 };
+const MODEL = { ...NETWORK, images: 'brain_subdural_bone', cv_scheme: 'v1' };
+
+let scratch: string;
+let predict: Task<unknown>;
+let images: string[];
+const at = (...parts: string[]): string => path.join(scratch, ...parts);
+
+function table(names: readonly string[], value: number): Predictions {
+  return { images: names, values: new Float64Array(names.length * 6).fill(value) };
+}
+
+/** Initial weights, and running variances such that the signal reaches the logits as in a trained network. */
+function livelyWeights(seed: number): Tensors {
+  const weights = initialise(NETWORK, seed);
+  for (const [name, { data }] of weights) if (name.endsWith('running_var')) data.fill(0.1);
+  return weights;
+}
+
+beforeAll(async () => {
+  scratch = makeScratch();
+  predict = await bundleTask(scratch, 'predict');
+  images = (await drawImages(at('png'), 'ID', 11, 3)).map(({ image }) => image);
+  writeFileSync(at('png', 'notes.txt'), 'not an image');
+  for (const fold of [0, 1]) {
+    writeFileSync(at(`${fold}.onnx`), exportOnnx(NETWORK, livelyWeights(fold), {}));
+  }
+  writePredictions(at('0.csv'), table(['c', 'a'], 0.25));
+  writePredictions(at('1.csv'), table(['d', 'b'], 0.75));
+});
+afterAll(() => removeScratch(scratch));
+
+function run(
+  name: string,
+  inputs: Record<string, string[]> = {},
+  params: object = {},
+  job: Partial<Job> = {},
+): Promise<void> {
+  const given = { onnx: [at('0.onnx'), at('1.onnx')], oof: [at('0.csv'), at('1.csv')], images: [at('png')], ...inputs };
+  return runTask(predict, { ...job, params: { model: MODEL, batch: 16, ...params }, inputs: given, folder: at(name) });
+}
+
+/** Sigmoids averaged here, view by view and fold by fold. */
+async function expected(): Promise<Float64Array> {
+  const mean = new Float64Array(images.length * 6);
+  for (const fold of [0, 1]) {
+    const network = await createPredictor(at(`${fold}.onnx`), { threads: 1 });
+    for (const view of TTA_VIEWS) {
+      const job = { folder: at('png'), names: images, kind: MODEL.images, size: 32, look: { views: [view] } };
+      const logits = await network.predict(new Float32Array((await load(job)) as ArrayBuffer), images.length);
+      for (const [i, logit] of logits.entries()) mean[i]! += sigmoid(logit) / 8;
+    }
+    await network.close();
+  }
+  return mean;
+}
+
+test('test predictions are the mean over folds and the four views, an image a row, ascending', async () => {
+  await run('plain');
+  const found = readPredictions(at('plain', 'test'));
+  expect(found.images).toEqual(images);
+  const reference = await expected();
+  for (const [i, value] of found.values.entries()) expect(value).toBeCloseTo(reference[i]!, 6);
+  expect(Math.max(...found.values) - Math.min(...found.values)).toBeGreaterThan(0.01);
+});
+
+test('the batch size does not change the predictions', async () => {
+  await run('small', {}, { batch: 3 });
+  const [small, plain] = [readPredictions(at('small', 'test')), readPredictions(at('plain', 'test'))];
+  for (const [i, value] of small.values.entries()) expect(value).toBeCloseTo(plain.values[i]!, 6);
+});
+
+test('the folds’ own predictions are put together, ascending by image', async () => {
+  const oof = readPredictions(at('plain', 'oof'));
+  expect(oof.images).toEqual(['a', 'b', 'c', 'd']);
+  expect([0, 6, 12, 18].map((i) => oof.values[i])).toEqual([0.25, 0.75, 0.25, 0.75]);
+});
+
+test('an image that two folds were validated on is wrong input', async () => {
+  writePredictions(at('again.csv'), table(['a', 'e'], 0.5));
+  const wrong = run('wrong', { oof: [at('0.csv'), at('1.csv'), at('again.csv')] });
+  await expect(wrong).rejects.toThrow(new InputError('more than one fold was validated on 1 image: a'));
+});
+
+test('a folder without a PNG is wrong input', async () => {
+  mkdirSync(at('nothing'));
+  await expect(run('wrong', { images: [at('nothing')] })).rejects.toThrow(/nothing: no PNG in it to predict$/);
+});
+
+test('a network of another input size is refused by name', async () => {
+  await expect(run('wrong', {}, { model: { ...MODEL, input: 64 } })).rejects.toThrow(
+    /0.onnx: the network takes 32 px, model "tiny" says 64$/,
+  );
+});
+
+test('a signal stops it with its reason', async () => {
+  const abort = new AbortController();
+  const onProgress = (): void => abort.abort(new Error('enough'));
+  await expect(run('wrong', {}, { batch: 4 }, { signal: abort.signal, onProgress })).rejects.toThrow('enough');
+});

@@ -1,0 +1,142 @@
+// The training task as the engine runs it, bundled and with worker threads, on a small network and drawn images.
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { InputError, type Task } from '../../engine/task.ts';
+import { CLASSES } from '../../tasks/classes.ts';
+import { IDENTITY } from '../../tasks/learning/augment.ts';
+import { load } from '../../tasks/learning/loader/load.ts';
+import { sigmoid } from '../../tasks/learning/predictions.ts';
+import { readSafetensors } from '../../tasks/learning/safetensors.ts';
+import { createPredictor } from '../../tasks/learning/trainer.ts';
+import { readPredictions } from '../../tasks/tables/predictions.ts';
+import {
+  bundleTask,
+  drawImages,
+  type Job,
+  makeScratch,
+  type Row,
+  removeScratch,
+  runTask,
+  writeFold,
+} from './train_rig.ts';
+
+const MODEL = {
+  name: 'tiny',
+  arch: 'efficientnet',
+  width: 0.25,
+  depth: 0.25,
+  input: 32,
+  images: 'adjacent_hu',
+  cv_scheme: 'v1',
+};
+const PARAMS = {
+  model: MODEL,
+  epochs: 3,
+  patience: 3,
+  batch: 8,
+  lr: 0.002,
+  weight_decay: 0.01,
+  seed: 5,
+  device: 'cpu',
+};
+
+let scratch: string;
+let train: Task<unknown>;
+let rows: Row[];
+const at = (...parts: string[]): string => path.join(scratch, ...parts);
+
+beforeAll(async () => {
+  scratch = makeScratch();
+  train = await bundleTask(scratch, 'train');
+  rows = await drawImages(at('png'), 'ID', 44, 1);
+  writeFold(at('train.csv'), rows.slice(0, 32));
+  writeFold(at('valid.csv'), rows.slice(32));
+  await run('whole');
+});
+afterAll(() => removeScratch(scratch));
+
+function run(
+  name: string,
+  job: Partial<Job> & { params?: object; inputs?: Record<string, string[]> } = {},
+): Promise<void> {
+  const inputs = { images: [at('png')], train: [at('train.csv')], valid: [at('valid.csv')], ...job.inputs };
+  return runTask(train, { ...job, params: { ...PARAMS, ...job.params }, inputs, folder: at(name) });
+}
+
+const output = (run: string, name: string): Buffer => readFileSync(at(run, name));
+
+test('the history has a line an epoch', () => {
+  const history = JSON.parse(output('whole', 'history').toString());
+  expect(history.map(({ epoch }: { epoch: number }) => epoch)).toEqual([1, 2, 3]);
+  expect(Object.keys(history[0])).toEqual(
+    'epoch trainLoss validLoss lr auc imagesPerSecond waitShare seconds'.split(' '),
+  );
+  expect(Object.keys(history[0].auc)).toEqual([...CLASSES]);
+  expect(history[2].trainLoss).toBeLessThan(history[0].trainLoss);
+});
+
+test('the weights carry the published names and say what they are of', () => {
+  const { tensors, metadata } = readSafetensors(at('whole', 'weights'));
+  expect(tensors.get('features.0.0.weight')!.shape.slice(1)).toEqual([3, 3, 3]);
+  expect(tensors.get('classifier.1.bias')!.shape).toEqual([6]);
+  expect(metadata).toMatchObject({ model: 'tiny', images: 'adjacent_hu', input: '32', labels: CLASSES.join(',') });
+});
+
+test('the out-of-fold predictions are those of the exported network, alone, on the validation images', async () => {
+  const oof = readPredictions(at('whole', 'oof'));
+  const names = rows.slice(32).map(({ image }) => image);
+  expect(oof.images).toEqual(names);
+  const job = { folder: at('png'), names, kind: 'adjacent_hu', size: 32, look: { views: [IDENTITY] } };
+  const network = await createPredictor(at('whole', 'onnx'), { threads: 1 });
+  expect(network.metadata.window).toBe('width 200, level 80 on the three channels');
+  const logits = await network.predict(new Float32Array((await load(job)) as ArrayBuffer), names.length);
+  await network.close();
+  for (const [i, logit] of logits.entries()) expect(oof.values[i]).toBeCloseTo(sigmoid(logit), 5);
+});
+
+test('stopped by a signal within an epoch, it throws the reason, and a rerun ends with byte-identical results', async () => {
+  for (const stop of [16, 56]) {
+    const abort = new AbortController();
+    const onProgress = (done: number): void => void (done === stop && abort.abort(new Error('enough')));
+    await expect(run('stopped', { signal: abort.signal, onProgress })).rejects.toThrow('enough');
+  }
+  expect(existsSync(at('stopped', 'weights'))).toBe(false);
+  const said: string[] = [];
+  await run('stopped', { said });
+  expect(said).toContain('continuing in epoch 2 after 3 batches, from a checkpoint');
+  for (const name of ['weights', 'onnx', 'oof'])
+    expect(output('stopped', name).equals(output('whole', name))).toBe(true);
+});
+
+test('a model’s own epochs, batch and learning rate come before the pipeline’s', async () => {
+  await run('own', { params: { model: { ...MODEL, epochs: 1, batch: 16, lr: 0.0005 } } });
+  const history = JSON.parse(output('own', 'history').toString());
+  expect(history.map(({ lr }: { lr: number }) => lr)).toEqual([0.0005]);
+});
+
+test('fewer images than a batch lower the batch, and say so', async () => {
+  writeFold(at('few.csv'), rows.slice(0, 6));
+  const said: string[] = [];
+  await run('few', { said, inputs: { train: [at('few.csv')] }, params: { epochs: 1 } });
+  expect(said).toContain('batch 8 is lowered to 6, all there is in this training set');
+});
+
+test('wrong input is one clear line before anything is computed', async () => {
+  mkdirSync(at('wrong'), { recursive: true });
+  const inputs = { valid: [at('wrong.csv')] };
+  writeFold(at('wrong.csv'), rows.slice(30));
+  await expect(run('wrong', { inputs })).rejects.toThrow(
+    new InputError('training and validation set share 1 patient: ID_patient_7'),
+  );
+  writeFold(at('wrong.csv'), []);
+  await expect(run('wrong', { inputs })).rejects.toThrow(
+    /wrong.csv: no images in this fold; lower n_folds, or add data/,
+  );
+  writeFold(at('wrong.csv'), [...rows.slice(32), { ...rows[43]!, image: 'ID_gone' }]);
+  await expect(run('wrong', { inputs })).rejects.toThrow(/png lacks the PNG of 1 image: ID_gone$/);
+  await expect(run('wrong', { params: { batch: 0 } })).rejects.toThrow(/batch/);
+  await expect(run('wrong', { params: { model: { ...MODEL, widht: 1 } } })).rejects.toThrow(/widht/);
+  rmSync(at('wrong.csv'));
+  expect(existsSync(at('wrong', 'weights'))).toBe(false);
+});
