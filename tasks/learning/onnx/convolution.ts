@@ -58,10 +58,11 @@ export function lowerConvInputGrad(l: Lowering, node: Node, [dy, w]: string[]): 
   if (canBlock(l, wShape, attributes) && (stride === 1 || (stride === 2 && isEven(node.shape)))) {
     const blocks = toBlocked(l, dy!);
     const stuffed = stride === 1 ? blocks : zeroStuff(l, blocks, dyShape);
-    const after = stride === 1 ? flippedPad : flippedPad + extraEnd(node.shape, dyShape, wShape, attributes) - 1;
+    const extra = extraEnd(node.shape, dyShape, wShape, attributes);
+    const after = stride === 1 ? [flippedPad, flippedPad] : extra.map((rows) => flippedPad + rows - 1);
     const conv = {
       ...convAttributes(wShape, { stride: 1, pad: 0, groups }),
-      pads: [flippedPad, flippedPad, after, after],
+      pads: [flippedPad, flippedPad, ...after],
     };
     const dx = l.emit('Conv', [stuffed, blockWeights(l, flip(l, w!, wShape), wShape)], conv, NCHWC);
     return fromBlocked(l, dx, node.shape);
@@ -75,7 +76,7 @@ export function lowerConvInputGrad(l: Lowering, node: Node, [dy, w]: string[]): 
   const extra = extraEnd(node.shape, dyShape, wShape, attributes);
   return l.emit('ConvTranspose', [dy!, w!], {
     ...convAttributes(wShape, attributes),
-    output_padding: [extra, extra],
+    output_padding: extra,
   });
 }
 
@@ -135,9 +136,10 @@ function transposeGroups(l: Lowering, w: string, [cout, perGroup, kh, kw]: Dims,
   return l.reshape(turned, [groups * perGroup, cout / groups, kh, kw]);
 }
 
-/** Rows at the end of x that no window of the forward convolution starts from. */
-function extraEnd(x: Shape, y: Shape, w: Shape, { stride, pad }: ConvAttributes): number {
-  return x[2]! - ((y[2]! - 1) * stride + w[2]! - 2 * pad);
+/** Rows and columns at the end of x that no window of the forward convolution covers. */
+function extraEnd(x: Shape, y: Shape, w: Shape, { stride, pad }: ConvAttributes): [number, number] {
+  const extra = (axis: number): number => x[axis]! - ((y[axis]! - 1) * stride + w[axis]! - 2 * pad);
+  return [extra(2), extra(3)];
 }
 
 const isEven = (shape: Shape): boolean => shape[2]! % 2 === 0 && shape[3]! % 2 === 0;
@@ -176,14 +178,14 @@ function depthwiseWeightGrad(l: Lowering, node: Node, x: string, dy: string): st
   const n = xShape[0];
   const planes = n * c;
   const kernel = [dyShape[2], dyShape[3]];
-  const end = pad - extraEnd(xShape, dyShape, node.shape, attributesOf(node));
+  const ends = extraEnd(xShape, dyShape, node.shape, attributesOf(node)).map((extra) => pad - extra);
   const each = l.emit(
     'Conv',
     [
       l.reshape(toBlocked(l, x), [1, planes, xShape[2], xShape[3]]),
       l.reshape(toBlocked(l, dy), [planes, 1, dyShape[2], dyShape[3]]),
     ],
-    { kernel_shape: kernel, strides: [1, 1], dilations: [stride, stride], pads: [pad, pad, end, end], group: planes },
+    { kernel_shape: kernel, strides: [1, 1], dilations: [stride, stride], pads: [pad, pad, ...ends], group: planes },
     NCHWC,
   );
   const plain = fromBlocked(l, each, [1, planes, k, k]);

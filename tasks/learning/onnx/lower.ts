@@ -1,7 +1,7 @@
 // From the graph to ONNX operators for the CPU provider of ONNX Runtime: one rule an operation. In a training graph the
 // contrib operators of onnxruntime are used where they save a pass; an inference graph keeps to standard ONNX, so that any
 // runtime reads the exported file and can do its own fusing.
-import { type Graph, type Node, reachable, type Shape } from '../graph/graph.ts';
+import { type Graph, type Node, reachable, type Shape, sizeOf } from '../graph/graph.ts';
 import { constantValues } from '../ops/elementwise.ts';
 import type { PoolAttributes } from '../ops/pool.ts';
 import { lowerConv, lowerConvInputGrad, lowerConvWeightGrad } from './convolution.ts';
@@ -15,6 +15,7 @@ export interface LoweringOptions {
 
 export interface Lowering extends LoweringOptions {
   readonly emit: Emitter['emit'];
+  readonly emitMany: Emitter['emitMany'];
   readonly ints: Emitter['ints'];
   readonly floats: Emitter['floats'];
   reshape(x: string, shape: readonly number[]): string;
@@ -37,6 +38,7 @@ export function lower(
   const l: Lowering = {
     ...options,
     emit: emitter.emit,
+    emitMany: emitter.emitMany,
     ints: emitter.ints,
     floats: emitter.floats,
     reshape: (x, shape) => emitter.emit('Reshape', [x, emitter.ints(shape)]),
@@ -161,8 +163,37 @@ const rules: Readonly<Record<string, Rule>> = {
   },
 
   maxPool: (l, node, [x]) => l.emit('MaxPool', [x!], poolAttributes(node)),
+  maxPoolGrad: (l, node, [dy, x]) => {
+    // The operator's second output is the place of each maximum in the flat input.
+    const places = l.emitMany('MaxPool', [x!], 2, poolAttributes(node))[1]!;
+    const zeros = l.emit('ConstantOfShape', [l.ints([sizeOf(node.shape)])]);
+    const scattered = l.emit('ScatterElements', [zeros, l.reshape(places, [-1]), l.reshape(dy!, [-1])], {
+      axis: 0,
+      reduction: 'add',
+    });
+    return l.reshape(scattered, node.shape);
+  },
   averagePool: (l, node, [x]) => l.emit('AveragePool', [x!], poolAttributes(node)),
+  averagePoolGrad: lowerAveragePoolGrad,
 };
+
+/** For windows that tile the image: each value, divided, repeated over its window. */
+function lowerAveragePoolGrad(l: Lowering, node: Node, [dy]: string[]): string {
+  const { kernel, stride, pad, ceil } = node.attributes as unknown as PoolAttributes;
+  if (kernel !== stride || pad !== 0 || ceil) throw new Error('averagePool: only tiling windows can be trained');
+  const [n, c, h, w] = node.shape as [number, number, number, number];
+  const [, , ho, wo] = node.inputs[0]!.shape as [number, number, number, number];
+  const share = l.emit('Mul', [dy!, l.floats([1 / (kernel * kernel)], [])]);
+  const open = l.reshape(share, [n * c, ho, 1, wo, 1]);
+  const tiled = l.reshape(l.emit('Expand', [open, l.ints([n * c, ho, kernel, wo, kernel])]), [
+    n,
+    c,
+    ho * kernel,
+    wo * kernel,
+  ]);
+  const rest = [h - ho * kernel, w - wo * kernel];
+  return rest.every((size) => size === 0) ? tiled : l.emit('Pad', [tiled, l.ints([0, 0, 0, 0, 0, 0, ...rest])]);
+}
 
 function poolAttributes(node: Node) {
   const { kernel, stride, pad, ceil } = node.attributes as unknown as PoolAttributes;

@@ -1,0 +1,32 @@
+// Reproducible numbers that the Python oracle (test/oracles/learning/mixed.py) computes alike, bit for bit.
+import { sizeOf } from '../../../tasks/learning/graph/graph.ts';
+import type { Tensors } from '../../../tasks/learning/trainer.ts';
+
+/** A mixed 32-bit hash of the index, as numbers in [-1, 1). */
+export function mixed(length: number, seed: number): Float64Array {
+  return Float64Array.from({ length }, (_, i) => {
+    let z = (i + Math.imul(seed, 0x9e3779b1)) >>> 0;
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad) >>> 0;
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97) >>> 0;
+    return ((z ^ (z >>> 15)) >>> 0) / 2147483648 - 1;
+  });
+}
+
+/** The weights that the oracle gives a network: by each tensor's place in PyTorch's state dictionary. */
+export function filledWeights(shapes: Readonly<Record<string, number[]>>): Tensors {
+  return new Map(
+    Object.entries(shapes).map(([name, shape], place) => {
+      const values = mixed(sizeOf(shape), place + 1);
+      return [name, { shape, data: Float32Array.from(values, scaling(name, shape)) }];
+    }),
+  );
+}
+
+function scaling(name: string, shape: readonly number[]): (value: number) => number {
+  if (shape.length > 1) {
+    const factor = Math.sqrt(3 / (sizeOf(shape) / shape[0]!));
+    return (value) => value * factor;
+  }
+  if (name.endsWith('running_var') || name.endsWith('weight')) return (value) => 1 + 0.25 * value;
+  return (value) => 0.1 * value;
+}
