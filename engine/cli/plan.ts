@@ -1,6 +1,6 @@
 // dag plan: what `dag run` would do and why, by the same verdicts, without running.
 import { type Planned, plan } from '../plan/plan.ts';
-import { describeReason } from '../plan/reason.ts';
+import { describeReasons } from '../plan/reason.ts';
 import { EXIT } from './failure.ts';
 import { type CommonFlags, learn, openSession, type Session, selectNames, selectNodes } from './session.ts';
 import { bold, dim, green, yellow } from './style.ts';
@@ -60,8 +60,6 @@ function printPlan(planned: readonly Planned[], missing: readonly string[]): voi
 }
 
 function planLine({ node, state, reasons }: Planned): string {
-  const shown = reasons.slice(0, REASONS_SHOWN).map(describeReason).join('; ');
-  const more = reasons.length > REASONS_SHOWN ? `; and ${reasons.length - REASONS_SHOWN} more` : '';
   const word = state === 'restore' ? green(WORDS[state].padEnd(7)) : yellow(WORDS[state].padEnd(7));
-  return `${word} ${node.name}  ${dim(shown + more)}`;
+  return `${word} ${node.name}  ${dim(describeReasons(reasons, REASONS_SHOWN))}`;
 }

@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, openCache } from '../../cache/index.ts';
-import { topological } from '../graph/order.ts';
 import type { Node, Pipeline, Source } from '../graph/node.ts';
+import { topological } from '../graph/order.ts';
 import { select } from '../graph/select.ts';
 import type { Code } from '../plan/code.ts';
 import { codeOf } from '../plan/code.ts';

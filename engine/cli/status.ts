@@ -1,6 +1,6 @@
 // dag status: the state of every node, as text or as JSON for tools.
 import type { Planned } from '../plan/plan.ts';
-import { describeReason } from '../plan/reason.ts';
+import { describeReasons } from '../plan/reason.ts';
 import { EXIT } from './failure.ts';
 import { planSelected } from './plan.ts';
 import { type CommonFlags, openSession } from './session.ts';

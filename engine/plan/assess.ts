@@ -53,7 +53,7 @@ const forcedVerdict = (): Verdict => ({
 /** What is known of a node before its inputs are: used to say why a node is stale whose upstream has not run yet. */
 export function ownChanges(node: Node, around: Surroundings): Reason[] {
   const state = stateOf(around.cache, node.name);
-  if (!state) return [];
+  if (!state) return [neverRan(node)];
   return changes(
     state.ingredients,
     { ...ownIngredients(node, around), inputs: state.ingredients.inputs },
@@ -125,8 +125,10 @@ function judge(node: Node, key: Key, ingredients: Ingredients, { root, cache }: 
 function whyNew(node: Node, ingredients: Ingredients, cache: Cache): Reason[] {
   const state = stateOf(cache, node.name);
   const reasons = state ? changes(state.ingredients, ingredients, cache) : [];
-  return reasons.length > 0 ? reasons : [{ kind: 'never-ran', name: node.name, before: null, after: null }];
+  return reasons.length > 0 ? reasons : [neverRan(node)];
 }
+
+const neverRan = (node: Node): Reason => ({ kind: 'never-ran', name: node.name, before: null, after: null });
 
 function outputReason(cache: Cache, root: string, file: string, wanted: Entry): Reason[] {
   const found = cache.look(path.join(root, file));

@@ -22,6 +22,16 @@ export interface Reason {
   readonly after: Json;
 }
 
+/** Several reasons on one line; nodes that are waited for are counted when there are many. */
+export function describeReasons(reasons: readonly Reason[], most: number): string {
+  const waits = reasons.filter(({ kind }) => kind === 'upstream');
+  const own = reasons.filter(({ kind }) => kind !== 'upstream').map(describeReason);
+  const shown = own.length > most ? [...own.slice(0, most), `and ${own.length - most} more`] : own;
+  if (waits.length > 1) shown.push(`waits for ${waits.length} nodes`);
+  else shown.push(...waits.map(describeReason));
+  return shown.join('; ');
+}
+
 const WIDEST_VALUE = 60;
 
 /** One line for a person, e.g. `parameter epochs: 6 → 8`. */
@@ -42,7 +52,7 @@ export function describeReason(reason: Reason): string {
     case 'never-ran':
       return 'it never ran';
     case 'upstream':
-      return `${reason.name} will run first and may change its input`;
+      return `waits for ${reason.name}`;
     case 'forced':
       return 'it was forced (--force)';
     default:

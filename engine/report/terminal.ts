@@ -2,7 +2,7 @@
 // region below with what is running. Finished lines scroll away above it; nothing uses the alternate screen.
 import { bold, cyan, dim, green, red, yellow } from '../cli/style.ts';
 import type { Failure, Listener, RunEvent, RunSummary } from '../event.ts';
-import { describeReason, type Reason } from '../plan/reason.ts';
+import { describeReasons } from '../plan/reason.ts';
 import { duration } from './time.ts';
 
 export interface TerminalOptions {
@@ -51,7 +51,7 @@ export function terminalReport({ stream }: TerminalOptions, tail: (log: string, 
         if (live) {
           timer ??= setInterval(draw, REDRAW_MS);
           draw();
-        } else print(`${cyan('▶')} ${event.node} ${dim(because(event.reasons))}`);
+        } else print(`${cyan('▶')} ${event.node} ${dim(describeReasons(event.reasons, REASONS_SHOWN))}`);
         return;
       case 'node-progress': {
         const row = rows.get(event.node);
@@ -71,7 +71,9 @@ export function terminalReport({ stream }: TerminalOptions, tail: (log: string, 
         rows.delete(event.node);
         return print(`${green('✔')} ${event.node} ${dim(duration(event.seconds))}`);
       case 'node-restored':
-        return print(`${green('↺')} ${event.node} ${dim(`restored · ${because(event.reasons)}`)}`);
+        return print(
+          `${green('↺')} ${event.node} ${dim(`restored · ${describeReasons(event.reasons, REASONS_SHOWN)}`)}`,
+        );
       case 'node-failed':
         rows.delete(event.node);
         return print(...failureLines(event.node, event.failure, tail));
@@ -86,11 +88,6 @@ export function terminalReport({ stream }: TerminalOptions, tail: (log: string, 
         return;
     }
   };
-}
-
-function because(reasons: readonly Reason[]): string {
-  const shown = reasons.slice(0, REASONS_SHOWN).map(describeReason).join('; ');
-  return reasons.length > REASONS_SHOWN ? `${shown}; and ${reasons.length - REASONS_SHOWN} more` : shown;
 }
 
 function rowText(node: string, { startedMs, progress, metric }: Row, columns: number): string {
