@@ -52,7 +52,9 @@ export function parseHeader(bytes: Uint8Array, fileBytes: number): Header | Unre
       pixels: element ? { offset: element.dataOffset, lengthBytes: element.length } : null,
     };
   } catch (error) {
-    return { reason: `its header is damaged or cut off (${messageOf(error)})` };
+    const message = messageOf(error);
+    const isCutOff = /past end|overrun|exceed|position/.test(message);
+    return { reason: isCutOff ? 'its header is cut off' : `its header is damaged (${message})` };
   }
 }
 

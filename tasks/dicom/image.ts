@@ -17,7 +17,10 @@ export const READABLE_SYNTAXES: ReadonlyMap<string, { readonly bigEndian: boolea
 ]);
 
 /** The row of an image, or null with the reason where the file is none that the pipeline can use. */
-export function describeImage(image: string, header: Header): { row: MetadataRow | null; problem: Problem | null } {
+export function describeImage(
+  image: string,
+  header: Header,
+): { readonly row: MetadataRow | null; readonly problem: Problem | null } {
   const unusable = whyUnusable(header);
   if (unusable) return { row: null, problem: { status: 'left-out', reason: unusable } };
   const row = makeRow(image, header.dataSet);
@@ -30,8 +33,7 @@ function whyUnusable({ dataSet, transferSyntax }: Header): string | null {
   const rows = dataSet.uint16('x00280010');
   const columns = dataSet.uint16('x00280011');
   const bits = dataSet.uint16('x00280100');
-  if (!rows || !columns || !bits)
-    return `it is a DICOM file without an image${modality ? ` (modality ${modality})` : ''}`;
+  if (!rows || !columns || !bits) return withoutImage(modality);
   if (modality && modality !== 'CT') return `its modality is ${modality}, not CT`;
   if (!READABLE_SYNTAXES.has(transferSyntax)) {
     return `its transfer syntax ${transferSyntax} is compressed and not read yet; convert it with "gdcmconv --raw"`;
@@ -42,6 +44,11 @@ function whyUnusable({ dataSet, transferSyntax }: Header): string | null {
   for (const [tag, name] of NEEDED_TEXT) if (!textOf(dataSet, tag)) return `it has no ${name}`;
   if (decimalOf(dataSet, 'x00200032', 2) === undefined) return 'it has no ImagePositionPatient, its place in the study';
   return null;
+}
+
+function withoutImage(modality: string | undefined): string {
+  if (modality === 'CT') return 'its header is cut off (no Rows, Columns and BitsAllocated)';
+  return `it is a DICOM file without an image${modality ? ` (modality ${modality})` : ''}`;
 }
 
 const NEEDED_TEXT = [

@@ -1,7 +1,7 @@
 // Reads an image's stored pixel values, uncompressed, together with what it takes to turn them into Hounsfield units.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { decimalOf, parseHeader } from './header.ts';
+import { parseHeader } from './header.ts';
 import { describeImage, READABLE_SYNTAXES } from './image.ts';
 
 export type StoredPixels = Uint8Array | Int8Array | Uint16Array | Int16Array;
@@ -40,8 +40,8 @@ export function readImage(path: string): StoredImage | BrokenImage {
     stored: pixelView(bytes, header.pixels!.offset, row.Rows * row.Columns, row, bigEndian),
     bitsStored: row.BitsStored,
     pixelRepresentation: row.PixelRepresentation,
-    rescaleSlope: decimalOf(header.dataSet, 'x00281053') ?? 1,
-    rescaleIntercept: decimalOf(header.dataSet, 'x00281052') ?? 0,
+    rescaleSlope: row.RescaleSlope ?? 1,
+    rescaleIntercept: row.RescaleIntercept ?? 0,
   };
 }
 
@@ -57,7 +57,8 @@ function pixelView(
     const start = bytes.byteOffset + offset;
     return signed ? new Int8Array(bytes.buffer, start, count) : new Uint8Array(bytes.buffer, start, count);
   }
-  // Moved to the buffer's even start: a typed array of 16 bits must be aligned, and the header's length is arbitrary.
+  // Moved to the buffer's even start, over the header: a typed array of 16 bits must be aligned, and a header may end
+  // anywhere.
   bytes.copyWithin(0, offset, offset + 2 * count);
   if (bigEndian !== (endianness() === 'BE')) bytes.subarray(0, 2 * count).swap16();
   return signed ? new Int16Array(bytes.buffer, 0, count) : new Uint16Array(bytes.buffer, 0, count);

@@ -26,7 +26,7 @@ export interface RenderResult {
   readonly problems: { readonly image: string; readonly reason: string }[];
 }
 
-/** A decoded slice with its 8-bit channels: one (clipped HU) or three (windows). Null pixels: broken. */
+/** A decoded slice with its 8-bit channels, one (clipped HU) or three (windows); null stands for a broken file. */
 interface Slice {
   readonly rows: number;
   readonly columns: number;
@@ -37,8 +37,10 @@ export async function renderStudies({ folder, output, kind, triplets }: RenderBa
   const result: RenderResult = { problems: [] };
   const kept = new Map<string, Slice | null>();
   const sliceOf = (image: string): Slice | null => {
-    let slice = kept.get(image);
-    if (slice === undefined) kept.set(image, (slice = readSlice(folder, image, kind, result)));
+    const known = kept.get(image);
+    if (known !== undefined) return known;
+    const slice = readSlice(folder, image, kind, result);
+    kept.set(image, slice);
     return slice;
   };
   for (const triplet of triplets) {

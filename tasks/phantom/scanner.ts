@@ -79,5 +79,5 @@ function signedPixels(hu: Int16Array, rows: number, columns: number): Uint16Arra
 }
 
 function clamp(value: number, low: number, high: number): number {
-  return value < low ? low : value > high ? high : value;
+  return Math.min(Math.max(value, low), high);
 }

@@ -104,16 +104,15 @@ const NOISE_HU = 5;
 const NOISE_LENGTH = 1 << 16;
 let noiseTable: Float64Array | undefined;
 
-/** Quantum noise: stronger behind bone is left out. A table read from a random place, since drawing each value costs most. */
+/** Quantum noise, from a table read at random places: drawing each value anew would cost more than the picture. */
 function addNoise(hu: Float64Array, random: Random): Int16Array {
   noiseTable ??= makeNoiseTable();
   const out = new Int16Array(hu.length);
   let at = Math.floor(random() * NOISE_LENGTH);
   for (let i = 0; i < hu.length; i++) {
     if (i % 1024 === 0) at = Math.floor(random() * NOISE_LENGTH);
-    const value = Math.round(hu[i]! + NOISE_HU * noiseTable[at]!);
+    out[i] = Math.max(Math.round(hu[i]! + NOISE_HU * noiseTable[at]!), -1000);
     at = (at + 1) & (NOISE_LENGTH - 1);
-    out[i] = value < -1000 ? -1000 : value;
   }
   return out;
 }
