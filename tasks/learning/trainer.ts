@@ -4,10 +4,11 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Layout, pack, unpack } from './flat.ts';
 import { initialise, type ModelSpec, type Tensors } from './models/models.ts';
 import type { Mask } from './models/network.ts';
+import { type AdamW, HOST_NUMBERS, hostNumbers } from './onnx/adamw.ts';
 import { exportOnnx } from './onnx/export.ts';
 import { createPredictor, type Predictor } from './onnx/predictor.ts';
 import { blockSize } from './onnx/probe.ts';
-import { type AdamW, buildTrainingGraph, HOST_NUMBERS, type TrainingGraph } from './onnx/training.ts';
+import { buildTrainingGraph, type TrainingGraph } from './onnx/training.ts';
 import { createRandom, type Random, resumeRandom } from './random.ts';
 
 export { type Arch, initialise, type ModelSpec, type TensorData, type Tensors } from './models/models.ts';
@@ -110,7 +111,7 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
       const feeds = {
         x: batchTensor('x', x, [options.batch, 3, input, input]),
         y: batchTensor('y', y, [options.batch, classes]),
-        host: hostNumbers(adamW, lr, steps),
+        host: new Tensor('float32', hostNumbers(adamW, lr, steps), [HOST_NUMBERS]),
         ...(graph.maskLayout.length > 0 && { masks: drawMasks(graph.masks, graph.maskLayout, random) }),
         ...current,
       };
@@ -167,12 +168,6 @@ function batchTensor(name: string, data: Float32Array, shape: readonly number[])
   const length = shape.reduce((a, b) => a * b, 1);
   if (data.length !== length) throw new Error(`step: ${name} has ${data.length} values, a batch is [${shape}]`);
   return new Tensor('float32', data, shape);
-}
-
-/** See HOST_NUMBERS: computed in float64, so that late steps lose nothing. */
-function hostNumbers({ beta1, beta2, weightDecay }: AdamW, lr: number, step: number): Tensor {
-  const numbers = [1 - lr * weightDecay, lr / (1 - beta1 ** step), 1 / (1 - beta2 ** step)];
-  return new Tensor('float32', Float32Array.from(numbers), [HOST_NUMBERS]);
 }
 
 /** A factor of 1/keep or 0 for each element, in the order of the layout. */

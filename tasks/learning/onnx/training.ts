@@ -9,18 +9,9 @@ import { buildModel, type ModelSpec } from '../models/models.ts';
 import type { Mask, Network } from '../models/network.ts';
 import { constant } from '../ops/elementwise.ts';
 import { input } from '../ops/shape.ts';
+import { type AdamW, addAdamW, follow, HOST_NUMBERS } from './adamw.ts';
 import { createEmitter, type Emitter } from './emitter.ts';
 import { lower } from './lower.ts';
-
-export interface AdamW {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-}
-
-/** The numbers of a step that the host computes: [1 - lr·weightDecay, lr / (1 - beta1^t), 1 / (1 - beta2^t)]. */
-export const HOST_NUMBERS = 3;
 
 export interface TrainingGraph {
   /** Inputs x, y, params, m, v, buffers, masks, host; outputs params_out, m_out, v_out, buffers_out, result. */
@@ -90,7 +81,10 @@ export function buildTrainingGraph(
     const batchStatistics = joined(e, names.slice(2 + gradients.length));
     e.output('buffers_out', follow(e, running, batchStatistics, net.batchNorm.momentum), [buffers.length]);
   }
-  addAdamW(e, { params, m, v, host, gradient: joined(e, gradients) }, adamW, parameters.length);
+  const next = addAdamW(e, { params, m, v, host, gradient: joined(e, gradients) }, adamW);
+  e.output('params_out', next.params, [parameters.length]);
+  e.output('m_out', next.m, [parameters.length]);
+  e.output('v_out', next.v, [parameters.length]);
   return {
     model: e.encode(),
     parameters,
@@ -120,31 +114,4 @@ function splitInto(
 function joined(e: Emitter, tensors: readonly string[]): string {
   const flat = tensors.map((tensor) => e.emit('Reshape', [tensor, e.ints([-1])]));
   return flat.length === 1 ? flat[0]! : e.emit('Concat', flat, { axis: 0 });
-}
-
-/** old + rate·(target - old). */
-function follow(e: Emitter, old: string, target: string, rate: number): string {
-  const step = e.emit('Mul', [e.emit('Sub', [target, old]), e.floats([rate], [])]);
-  return e.emit('Add', [old, step]);
-}
-
-/**
- * AdamW (Loshchilov and Hutter, 2019) as PyTorch computes it: decoupled decay of every parameter, bias-corrected moments,
- * epsilon outside the root.
- */
-function addAdamW(
-  e: Emitter,
-  { params, m, v, host, gradient }: { params: string; m: string; v: string; host: string; gradient: string },
-  { beta1, beta2, epsilon }: AdamW,
-  length: number,
-): void {
-  const number = (i: number): string => e.emit('Slice', [host, e.ints([i]), e.ints([i + 1]), e.ints([0])]);
-  const m2 = follow(e, m, gradient, 1 - beta1);
-  const v2 = follow(e, v, e.emit('Mul', [gradient, gradient]), 1 - beta2);
-  const root = e.emit('Sqrt', [e.emit('Mul', [v2, number(2)])]);
-  const step = e.emit('Div', [m2, e.emit('Add', [root, e.floats([epsilon], [])])]);
-  const decayed = e.emit('Mul', [params, number(0)]);
-  e.output('params_out', e.emit('Sub', [decayed, e.emit('Mul', [step, number(1)])]), [length]);
-  e.output('m_out', m2, [length]);
-  e.output('v_out', v2, [length]);
 }
