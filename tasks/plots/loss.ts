@@ -9,6 +9,9 @@ export interface LossPoint {
   readonly validLoss: number;
 }
 
+const SOLID = [1, 0];
+const DASHED = [5, 4];
+
 /** A Vega-Lite specification. Panels keep the order of the points. */
 export function lossPlot(points: readonly LossPoint[]): object {
   const models = [...new Set(points.map((point) => point.model))];
@@ -26,30 +29,38 @@ export function lossPlot(points: readonly LossPoint[]): object {
     spec: {
       width: models.length === 1 ? 480 : 320,
       height: 240,
-      mark: { type: 'line', point: { size: 24, filled: true }, strokeWidth: 2 },
       encoding: {
-        x: { field: 'epoch', type: 'quantitative', title: 'Epoch', axis: { tickMinStep: 1, format: 'd', grid: false } },
+        x: {
+          field: 'epoch',
+          type: 'quantitative',
+          title: 'Epoch',
+          axis: { tickMinStep: 1, format: 'd', grid: false, labelFlush: false },
+        },
         y: { field: 'loss', type: 'quantitative', title: 'Weighted log loss', scale: { zero: false, nice: true } },
         color: {
           field: 'fold',
           type: 'nominal',
           title: 'Fold',
           sort: folds,
+          legend: { symbolSize: 80 },
           scale: { domain: folds, range: folds.map((_, i) => PALETTE[(i + 1) % PALETTE.length]) },
         },
-        strokeDash: {
-          field: 'set',
-          type: 'nominal',
-          title: 'Images',
-          scale: {
-            domain: ['validation', 'training'],
-            range: [
-              [1, 0],
-              [5, 4],
-            ],
+      },
+      layer: [
+        {
+          mark: { type: 'line', strokeWidth: 2 },
+          encoding: {
+            strokeDash: {
+              field: 'set',
+              type: 'nominal',
+              title: 'Images',
+              scale: { domain: ['validation', 'training'], range: [SOLID, DASHED] },
+            },
           },
         },
-      },
+        // A layer of its own: points drawn by the line's mark would take the dashes out of the legend.
+        { mark: { type: 'point', filled: true, size: 24, opacity: 1 } },
+      ],
     },
   };
 }

@@ -17,7 +17,11 @@ export function rocPlot(curves: readonly NamedCurve[], title: string): object {
   const values = curves.flatMap(({ curve }, i) =>
     thinned(curve).map(([fpr, tpr], at) => ({ label: labels[i], fpr, tpr, at })),
   );
-  const rate = { type: 'quantitative', scale: { domain: [0, 1] }, axis: { format: '.0%', tickCount: 5 } };
+  const rate = {
+    type: 'quantitative',
+    scale: { domain: [0, 1] },
+    axis: { format: '.0%', tickCount: 5, labelFlush: false },
+  };
   return {
     title,
     width: 420,

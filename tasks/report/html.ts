@@ -52,7 +52,7 @@ h2 { font-size: 19px; margin: 36px 0 8px; border-top: 1px solid #dadce0; padding
 p { max-width: 46em; margin: 8px 0; }
 .wide { overflow-x: auto; }
 figure { margin: 16px 0; }
-figure svg { max-width: 100%; height: auto; min-width: 320px; }
+figure svg { max-width: 100%; height: auto; min-width: 600px; }
 table { border-collapse: collapse; margin: 12px 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: #5f6368; padding-bottom: 6px; }
 th, td { padding: 5px 14px 5px 0; text-align: right; border-bottom: 1px solid #e8eaed; white-space: nowrap; }

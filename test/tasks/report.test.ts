@@ -54,7 +54,7 @@ beforeAll(async () => {
   for (const [m, model] of MODELS.entries()) {
     writePredictions(at(`${model}-raw.csv`), {
       images,
-      values: drawPredictions(labels, { skill: 1.6 + 0.4 * m, noise: 1.6, seed: m }),
+      values: drawPredictions(labels, { skill: 0.6 + 0.2 * m, noise: 1.6, seed: m }),
     });
     await runTask('tasks/smooth.ts', {
       in: {
