@@ -1,8 +1,10 @@
 // `dag init`: a small pipeline that works as it stands, one shell task and module tasks over a matrix, to be changed.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fail, ok, type Result } from '../result.ts';
+import { EXIT, EXIT, UsageError, UsageError } from './failure.ts';
 import { schema } from './schema.ts';
+import type { CommonFlags, CommonFlags } from './session.ts';
 
 export interface InitTrouble {
   readonly message: string;
@@ -80,7 +82,7 @@ export async function init(dir: string): Promise<Result<string[], InitTrouble>> 
   if (present.length > 0)
     return fail({
       message: `${present.join(', ')} exists already in ${dir}`,
-      hint: 'go to an empty folder, or name one with -C',
+      hint: 'name an empty folder: dag init FOLDER',
     });
   if (!existsSync(join(dir, '.gitignore'))) files['.gitignore'] = '.dag/\nout/\n';
   for (const [file, content] of Object.entries(files)) {
@@ -88,4 +90,23 @@ export async function init(dir: string): Promise<Result<string[], InitTrouble>> 
     writeFileSync(join(dir, file), content);
   }
   return ok(Object.keys(files));
+}
+
+/** Into the named folder, else the current one. */
+export async function initCommand(folder: string | undefined, flags: CommonFlags): Promise<number> {
+  const dir = resolve(flags.directory ?? '.', folder ?? '.');
+  const made = await init(dir);
+  if (!made.ok) throw new UsageError(`${made.error.message}\n  ${made.error.hint}`);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, directory: dir, files: made.value })}\n`);
+  else process.stdout.write(`${made.value.map((file) => `made ${file}\n`).join('')}now: dag run\n`);
+  return EXIT.done;
+}
+
+export async function initCommand(folder: string | undefined, flags: CommonFlags): Promise<number> {
+  const dir = resolve(flags.directory ?? '.', folder ?? '.');
+  const made = await init(dir);
+  if (!made.ok) throw new UsageError(`${made.error.message}\n  ${made.error.hint}`);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, files: made.value })}\n`);
+  else process.stderr.write(`wrote ${made.value.join(', ')} in ${dir}\n  now: dag run${folder === undefined ? '' : ` -C ${folder}`}\n`);
+  return EXIT.done;
 }

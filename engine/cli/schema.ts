@@ -1,5 +1,6 @@
 // `dag schema`: the JSON Schema of pipeline.yml, for completion and checking in editors. The loader has the last word;
 // a test holds the keys of both together.
+import { EXIT, EXIT } from './failure.ts';
 
 const REFERENCE = { type: 'string', pattern: '\\$\\{' };
 const text = { type: 'string', minLength: 1 };
@@ -83,4 +84,14 @@ const SCHEMA = {
 
 export async function schema(): Promise<string> {
   return `${JSON.stringify(SCHEMA, null, 2)}\n`;
+}
+
+export async function schemaCommand(): Promise<number> {
+  process.stdout.write(await schema());
+  return EXIT.done;
+}
+
+export async function schemaCommand(): Promise<number> {
+  process.stdout.write(`${(await schema()).trimEnd()}\n`);
+  return EXIT.done;
 }
