@@ -52,10 +52,15 @@ export function parseHeader(bytes: Uint8Array, fileBytes: number): Header | Unre
       pixels: element ? { offset: element.dataOffset, lengthBytes: element.length } : null,
     };
   } catch (error) {
-    const message = messageOf(error);
-    const isCutOff = /past end|overrun|exceed|position/.test(message);
-    return { reason: isCutOff ? 'its header is cut off' : `its header is damaged (${message})` };
+    return { reason: damageOf(error) };
   }
+}
+
+/** What dicom-parser's complaint means. Values are read late, so that a damaged one shows only when it is asked for. */
+export function damageOf(error: unknown): string {
+  const message = messageOf(error);
+  const isCutOff = /past end|overrun|exceed|position/.test(message);
+  return isCutOff ? 'its header is cut off' : `its header is damaged (${message})`;
 }
 
 /** The first value as text, trimmed; undefined where the element is absent or empty. UTF-8 where the file declares it. */

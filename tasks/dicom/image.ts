@@ -1,7 +1,7 @@
 // What a header says about its image: the metadata row, and whether the pipeline can use it.
 import type { DataSet } from 'dicom-parser';
 import type { MetadataRow } from '../tables/metadata.ts';
-import { decimalOf, type Header, textOf } from './header.ts';
+import { damageOf, decimalOf, type Header, textOf } from './header.ts';
 
 /** `left-out`: no row in the table. `zeroed`: in the table, and its picture is all zero. */
 export interface Problem {
@@ -21,11 +21,15 @@ export function describeImage(
   image: string,
   header: Header,
 ): { readonly row: MetadataRow | null; readonly problem: Problem | null } {
-  const unusable = whyUnusable(header);
-  if (unusable) return { row: null, problem: { status: 'left-out', reason: unusable } };
-  const row = makeRow(image, header.dataSet);
-  const broken = whyBroken(row, header);
-  return { row, problem: broken ? { status: 'zeroed', reason: broken } : null };
+  try {
+    const unusable = whyUnusable(header);
+    if (unusable) return { row: null, problem: { status: 'left-out', reason: unusable } };
+    const row = makeRow(image, header.dataSet);
+    const broken = whyBroken(row, header);
+    return { row, problem: broken ? { status: 'zeroed', reason: broken } : null };
+  } catch (error) {
+    return { row: null, problem: { status: 'left-out', reason: damageOf(error) } };
+  }
 }
 
 function whyUnusable({ dataSet, transferSyntax }: Header): string | null {
