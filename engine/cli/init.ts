@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fail, ok, type Result } from '../result.ts';
-import { EXIT, EXIT, UsageError, UsageError } from './failure.ts';
+import { EXIT, UsageError } from './failure.ts';
 import { schema } from './schema.ts';
-import type { CommonFlags, CommonFlags } from './session.ts';
+import type { CommonFlags } from './session.ts';
 
 export interface InitTrouble {
   readonly message: string;
@@ -99,14 +99,5 @@ export async function initCommand(folder: string | undefined, flags: CommonFlags
   if (!made.ok) throw new UsageError(`${made.error.message}\n  ${made.error.hint}`);
   if (flags.json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, directory: dir, files: made.value })}\n`);
   else process.stdout.write(`${made.value.map((file) => `made ${file}\n`).join('')}now: dag run\n`);
-  return EXIT.done;
-}
-
-export async function initCommand(folder: string | undefined, flags: CommonFlags): Promise<number> {
-  const dir = resolve(flags.directory ?? '.', folder ?? '.');
-  const made = await init(dir);
-  if (!made.ok) throw new UsageError(`${made.error.message}\n  ${made.error.hint}`);
-  if (flags.json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, files: made.value })}\n`);
-  else process.stderr.write(`wrote ${made.value.join(', ')} in ${dir}\n  now: dag run${folder === undefined ? '' : ` -C ${folder}`}\n`);
   return EXIT.done;
 }

@@ -1,6 +1,6 @@
 // `dag schema`: the JSON Schema of pipeline.yml, for completion and checking in editors. The loader has the last word;
 // a test holds the keys of both together.
-import { EXIT, EXIT } from './failure.ts';
+import { EXIT } from './failure.ts';
 
 const REFERENCE = { type: 'string', pattern: '\\$\\{' };
 const text = { type: 'string', minLength: 1 };
@@ -88,10 +88,5 @@ export async function schema(): Promise<string> {
 
 export async function schemaCommand(): Promise<number> {
   process.stdout.write(await schema());
-  return EXIT.done;
-}
-
-export async function schemaCommand(): Promise<number> {
-  process.stdout.write(`${(await schema()).trimEnd()}\n`);
   return EXIT.done;
 }

@@ -84,8 +84,11 @@ export function selectNodes(pipeline: Pipeline, selectors: readonly string[], on
 export function selectNames(pipeline: Pipeline, selectors: readonly string[], only: boolean): string[] {
   const selected = select(pipeline, selectors.length > 0 ? selectors : pipeline.defaults, { only });
   if (selected.ok) return selected.value;
-  const { message, hint } = selected.error;
-  throw new UsageError(hint === undefined ? message : `${message}\n  ${hint}`);
+  throw selectorError(selected.error);
+}
+
+export function selectorError({ message, hint }: { readonly message: string; readonly hint?: string }): UsageError {
+  return new UsageError(hint === undefined ? message : `${message}\n  ${hint}`);
 }
 
 export interface Knowledge {

@@ -34,10 +34,7 @@ function printStatus(planned: readonly Planned[]): void {
   const width = Math.max(...planned.map(({ node }) => node.name.length), 0);
   for (const { node, state, reasons } of planned) {
     const word = state === 'fresh' ? green('fresh  ') : state === 'restore' ? yellow('restore') : yellow('stale  ');
-    const why =
-      reasons.length > 0
-        ? dim(describeReason(reasons[0]!) + (reasons.length > 1 ? ` (+${reasons.length - 1})` : ''))
-        : '';
+    const why = dim(describeReasons(reasons, 1));
     process.stdout.write(`${word} ${node.name.padEnd(width)}  ${why}`.trimEnd().concat('\n'));
   }
   const fresh = planned.filter(({ state }) => state === 'fresh').length;
