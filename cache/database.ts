@@ -13,6 +13,8 @@ export interface Database {
   get(space: Space, id: string): unknown;
   put(space: Space, id: string, value: unknown): void;
   read(table: Table, key: string): Buffer | null;
+  /** As `read`, but the bytes are good only until the next call. */
+  peek(table: Table, key: string): Buffer | null;
   has(table: Table, key: string): boolean;
   write(table: Table, key: string, value: Buffer | null): void;
   /** Bytes that wait in memory. */
@@ -71,6 +73,11 @@ export function openDatabase(path: string, counters: Counters): Database {
     get: (space, id) => lookup(space, id),
     put: set,
     read: (table, key) => (lookup(table, key) as Buffer | undefined) ?? null,
+    peek(table, key) {
+      const own = waiting.get(table)!;
+      if (own.has(key)) return (own.get(key) as Buffer | undefined) ?? null;
+      return stores.get(table)!.getBinaryFast(key) ?? null;
+    },
     has: (table, key) => lookup(table, key) != null,
     write: (table, key, value) => set(table, key, value ?? undefined),
     waitingBytes: () => bytes,

@@ -120,6 +120,19 @@ export function isFresh(listing: Listing, at: number, stat: Stat): boolean {
   );
 }
 
+/**
+ * `isFresh` for a packed chunk of one line, without unpacking it: 10,000 separate files should cost their lstats.
+ * Gives the digest, or null.
+ */
+export function freshDigest(packed: Buffer, stat: Stat): string | null {
+  const flags = packed[HEADER + WIDTH * 8 + 32]!;
+  if (flags & (FOLDER | RACY)) return null;
+  if (packed.readDoubleLE(HEADER) !== stat.size || packed.readDoubleLE(HEADER + 8) !== stat.mtimeMs) return null;
+  if (packed.readDoubleLE(HEADER + 16) !== stat.ctimeMs || packed.readDoubleLE(HEADER + 24) !== stat.ino) return null;
+  if (packed.readDoubleLE(HEADER + 32) !== stat.dev) return null;
+  return packed.toString('hex', HEADER + WIDTH * 8, HEADER + WIDTH * 8 + 32);
+}
+
 /** Position of a name, or -1. */
 export function find(listing: Listing, name: string): number {
   let low = 0;

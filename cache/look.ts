@@ -1,8 +1,8 @@
 // What lies at a path now: from the memo of this process, else by stat against the index, else by hashing.
 import type { Counters } from './counters.ts';
 import type { Database } from './database.ts';
-import { digestAt, EXECUTABLE, FOLDER, fileItem, find, isFresh, RACY } from './listing.ts';
-import { loadFile, storeFile } from './manifest.ts';
+import { digestAt, EXECUTABLE, FOLDER, fileItem, find, RACY } from './listing.ts';
+import { freshFile, storeFile } from './manifest.ts';
 import { drop, type Folder, type Found, type MemoNode, newMemo, recall, remember } from './memo.ts';
 import { isExecutable, isRacy, isRacyOwn, type Stat, statOrNull } from './stat.ts';
 import { type Hashed, hashFile, type Job, transferAll } from './transfer.ts';
@@ -67,8 +67,8 @@ export function newLooker(database: Database, counters: Counters): Looker {
       return folder && { folder };
     }
     refuseOddFile(path, stat);
-    const old = loadFile(database, path);
-    if (old && isFresh(old, 0, stat)) return { file: fileEntry(digestAt(old, 0), stat.size) };
+    const known = freshFile(database, path, stat);
+    if (known) return { file: fileEntry(known, stat.size) };
     const found = digest(path, stat);
     if (!found) return null;
     storeFile(database, path, fileItem('', found.stat, found.digest, found.flags));

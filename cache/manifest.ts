@@ -3,8 +3,9 @@
 // one or two chunks. Trees go under their digests, written once.
 import type { Database } from './database.ts';
 import { sha256 } from './digest.ts';
-import { emptyListing, FOLDER, type Item, type Listing, pack, setItem, unpack } from './listing.ts';
+import { emptyListing, FOLDER, freshDigest, type Item, type Listing, pack, setItem, unpack } from './listing.ts';
 import type { Folder } from './memo.ts';
+import type { Stat } from './stat.ts';
 import { chunkDigest, cuts, decodeFolder, encodeChunk, encodeFolder, folderDigest } from './tree.ts';
 import type { Digest, Entry } from './types.ts';
 
@@ -67,10 +68,10 @@ function totalsOf(listing: Listing): { sizeBytes: number; files: number } {
   return { sizeBytes, files };
 }
 
-/** A file outside any folder that was looked at: a listing of one line, without its name. */
-export function loadFile(database: Database, path: string): Listing | null {
-  const packed = database.read('stats', fileKey(path));
-  return packed && unpack([packed]);
+/** A file outside any folder that was looked at is a listing of one line, without its name. */
+export function freshFile(database: Database, path: string, stat: Stat): Digest | null {
+  const packed = database.peek('stats', fileKey(path));
+  return packed && (freshDigest(packed, stat) as Digest | null);
 }
 
 export function storeFile(database: Database, path: string, item: Item): void {

@@ -45,18 +45,22 @@ const QUIET = { throwIfNoEntry: false } as const;
 
 /** Follows links; null where nothing lies, or something on the way is a file. */
 export function statOrNull(path: string): Stats | null {
-  return orNull(() => statSync(path, QUIET));
+  try {
+    return statSync(path, QUIET) ?? null;
+  } catch (error) {
+    return nullOrThrow(error);
+  }
 }
 
 export function lstatOrNull(path: string): Stats | null {
-  return orNull(() => lstatSync(path, QUIET));
+  try {
+    return lstatSync(path, QUIET) ?? null;
+  } catch (error) {
+    return nullOrThrow(error);
+  }
 }
 
-function orNull(call: () => Stats | undefined): Stats | null {
-  try {
-    return call() ?? null;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return null;
-    throw error;
-  }
+function nullOrThrow(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return null;
+  throw error;
 }

@@ -1,5 +1,5 @@
 // The Merkle tree of a folder. A folder's sorted lines are cut into chunks at names chosen by the name alone, so that
-// one more file in a flat folder of 750,000 changes one chunk of about 512 lines, and two folders that share most of
+// one more file in a flat folder of 750,000 changes one chunk of about 256 lines, and two folders that share most of
 // their files share most of their chunks. A chunk's digest covers its lines (kind, executable, size, digest, name); a
 // folder's digest covers its chunks' digests. Both are stored by digest: `files` and `diff` read nothing else.
 //
@@ -9,9 +9,9 @@ import { sha256 } from './digest.ts';
 import { EXECUTABLE, FOLDER, type Listing } from './listing.ts';
 import type { Digest } from './types.ts';
 
-/** A boundary follows a name with probability 1/512; a run without one is cut at 4,096 lines. */
-const CUT_MASK = 511;
-const MAX_LINES = 4096;
+/** A boundary follows a name with probability 1/256; a run without one is cut at 1,024 lines. */
+const CUT_MASK = 255;
+const MAX_LINES = 1024;
 const LINE = 51;
 const CHUNK_DOMAIN = Buffer.from('dag chunk 1\n');
 const FOLDER_DOMAIN = Buffer.from('dag folder 1\n');

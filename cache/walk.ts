@@ -44,19 +44,21 @@ export function* walkFolder(walk: Walk, path: string, chain: readonly string[]):
   const old = loadFolder(walk.database, path);
   const names = readFolder(path);
   walk.counters.folders++;
-  const index = indexOf(old?.listing ?? null);
-  const kept = new Uint8Array(old?.listing.names.length ?? 0);
+  const before = old?.listing.names ?? [];
+  const kept = new Uint8Array(before.length);
   const changed: Item[] = [];
   let complete = true;
   let keptCount = 0;
   let slice = 0;
+  let cursor = 0;
   for (const name of names) {
     if (++slice % SLICE === 0) yield;
     const inner = `${path}/${name}`;
     const stat = statFollowing(inner);
     walk.counters.stats++;
     if (!stat) continue; // It vanished between readdir and here.
-    const at = index.get(name) ?? -1;
+    while (cursor < before.length && before[cursor]! < name) cursor++;
+    const at = before[cursor] === name ? cursor : -1;
     if (at >= 0 && stat.isFile() && isFresh(old!.listing, at, stat)) {
       kept[at] = 1;
       keptCount++;
@@ -118,7 +120,9 @@ export function refuseOddFile(path: string, stat: Stats): void {
 
 function readFolder(path: string): string[] {
   try {
-    return readdirSync(path);
+    // Node gives them in byte order, which is the order of code units but for characters beyond U+FFFF.
+    const names = readdirSync(path);
+    return names.every((name, at) => at === 0 || names[at - 1]! < name) ? names : names.sort();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new Error(`cannot read folder ${path}: ${code}. Check that it is there and may be read.`, { cause: error });
@@ -132,12 +136,6 @@ function statFollowing(path: string): Stats | null {
   if (!target && lstatOrNull(path))
     throw new Error(`${path} is a link to nothing. Remove it, or restore what it points to.`);
   return target;
-}
-
-function indexOf(listing: Listing | null): Map<string, number> {
-  const index = new Map<string, number>();
-  if (listing) for (let at = 0; at < listing.names.length; at++) index.set(listing.names[at]!, at);
-  return index;
 }
 
 /** The kept lines of the old listing and the changed ones, in order. */
