@@ -1,6 +1,6 @@
 """Metrics, quantile, smoothing and ensemble weights by scikit-learn, SciPy and NumPy, as golden/metrics.json.
 
-    /usr/bin/python3 test/oracles/statistics/metrics.py > test/oracles/statistics/golden/metrics.json      (Debian: python3-sklearn)
+    /usr/bin/python3 test/oracles/statistics/metrics.py > test/oracles/statistics/golden/metrics.json      (Debian: python3-sklearn, python3-scipy)
 """
 import json
 
