@@ -90,8 +90,8 @@ function pickLabel(
   const isName = consumer.params.has(head) || consumer.matrix.axes.some((axis) => axis.name === head);
   if (!PATH.test(pick.value) || !isName) {
     const near = nearest(pick.value, labels.keys());
-    const all = list([...labels.keys()]);
-    const hint = near === undefined ? `its labels are ${all}` : `did you mean "${near}"? Its labels are ${all}`;
+    const all = labelsOf(labels.keys());
+    const hint = near === undefined ? all : `did you mean "${near}"? (${all})`;
     return consumer.sink.report(span, `axis "${pick.axis}" has no label "${pick.value}"`, hint);
   }
   const asText = (value: Parameters<typeof describe>[0] | undefined): string | undefined => {
@@ -122,9 +122,12 @@ function noLabel(
   span: Span,
   consumer: TaskScope,
 ): undefined {
-  const hint = labels.length === 0 ? 'the axis is empty' : `its labels are ${list(labels)}`;
-  return consumer.sink.report(span, `axis "${axis}" of "${task}" has no label "${label}"`, hint);
+  return consumer.sink.report(span, `axis "${axis}" of "${task}" has no label "${label}"`, labelsOf(labels));
 }
 
-const list = (labels: readonly string[]): string =>
-  labels.length > 12 ? `${labels.slice(0, 12).join(', ')} and ${labels.length - 12} more` : labels.join(', ');
+function labelsOf(labels: Iterable<string>): string {
+  const all = [...labels];
+  if (all.length === 0) return 'the axis is empty';
+  const rest = all.length > 12 ? ` and ${all.length - 12} more` : '';
+  return `there is ${all.slice(0, 12).join(', ')}${rest}`;
+}

@@ -77,7 +77,8 @@ function codeFrame(diagnostic: Diagnostic, lines: readonly string[]): { code: st
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = word.toLowerCase();
   let best: string | undefined;
-  let limit = Math.max(1, Math.floor(word.length / 3)) + 1;
+  // One edit in a short word, a third of a long one; of a single letter every other letter would be one edit away.
+  let limit = word.length < 2 ? 1 : Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - word.length) >= limit) continue;
     const distance = editDistance(wanted, candidate.toLowerCase(), limit);
@@ -94,7 +95,8 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   const all = [...candidates];
   const near = nearest(word, all);
   if (near !== undefined) return `did you mean "${near}"?`;
-  return all.length > 0 && all.length <= 12 ? `there is ${all.join(', ')}` : undefined;
+  const list = all.join(', ');
+  return all.length > 0 && list.length <= 100 ? `there is ${list}` : undefined;
 }
 
 /** Optimal string alignment distance (Damerau-Levenshtein without repeated edits), given up at `limit`. */

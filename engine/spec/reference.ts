@@ -65,7 +65,11 @@ export function parseTaskName(text: string): Result<Reference, SyntaxTrouble> {
   const picks = parsePicks(reader, text, 0);
   if (!picks.ok) return picks;
   if (reader.at < text.length)
-    return fail({ start: reader.at, end: text.length, message: `"${text.slice(reader.at)}" after a task's name` });
+    return fail({
+      start: reader.at,
+      end: text.length,
+      message: `"${text.slice(reader.at).trim()}" cannot follow the name of a task`,
+    });
   return ok({ head, fields: [], picks: picks.value, start: 0, end: text.length });
 }
 
@@ -120,7 +124,7 @@ function parseReference(text: string, start: number): Result<Reference, SyntaxTr
       '[axis=value] stands at the end, after the output',
       `e.g. \${${head}.output[…]}`,
     );
-  if (text[reader.at] !== '}') return wrong(text, start, reader.at, 'cannot be read');
+  if (text[reader.at] !== '}') return wrong(text, start, reader.at, UNREADABLE);
   return ok({ head, fields, picks: picks.value, start, end: reader.at + 1 });
 }
 
@@ -155,7 +159,7 @@ function noName(text: string, start: number, at: number): Result<never, SyntaxTr
       message: '${} is empty',
       hint: 'name an axis, a parameter or an output: ${task.output}',
     });
-  return wrong(text, start, at, 'a name must follow');
+  return wrong(text, start, at, UNREADABLE);
 }
 
 function wrong(text: string, start: number, at: number, why: string, hint?: string): Result<never, SyntaxTrouble> {
@@ -167,11 +171,10 @@ function wrong(text: string, start: number, at: number, why: string, hint?: stri
     return fail({ start, end, message: '${ is not closed', hint: 'close it with }, or write $${ for a literal ${' });
   }
   const shown = text.slice(start, close + 1);
-  const found = at < close ? ` at "${text.slice(at, close)}"` : '';
-  return fail({
-    start,
-    end: close + 1,
-    message: `${shown}: ${why}${found}`,
-    ...(hint === undefined ? { hint: 'write $${ for a literal ${' } : { hint }),
-  });
+  const unread = why === UNREADABLE;
+  const message = unread ? `${shown}: ${why} at "${text.slice(at, close)}"` : `${shown}: ${why}`;
+  const advice = hint ?? (unread ? 'write $${ for a literal ${' : undefined);
+  return fail({ start, end: close + 1, message, ...(advice === undefined ? {} : { hint: advice }) });
 }
+
+const UNREADABLE = 'cannot be read';

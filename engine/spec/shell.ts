@@ -28,13 +28,9 @@ export function compileCommand(tree: ScalarTree, scope: TaskScope): Piece {
     typeof part === 'string' ? part : compilePiece(part, template.spanOf(part), scope),
   );
   return (own) => {
-    let command = '';
-    for (const piece of pieces) {
-      const text = typeof piece === 'string' ? piece : piece(own);
-      if (text === undefined) return undefined;
-      command += text;
-    }
-    return command;
+    // Every piece is evaluated, so that all that is wrong with a command is told at once.
+    const texts = pieces.map((piece) => (typeof piece === 'string' ? piece : piece(own)));
+    return texts.includes(undefined) ? undefined : texts.join('');
   };
 }
 

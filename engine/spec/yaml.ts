@@ -65,7 +65,8 @@ export function parseYaml(origin: Origin, sink: Sink): Tree | undefined {
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
     const at = Math.min(error.mark?.position ?? 0, origin.text.length);
-    return sink.report({ origin, start: at, end: at + 1 }, `not valid YAML: ${error.reason}`);
+    const hint = 'look here, and above for a bracket or a quote that is not closed, or an indentation that differs';
+    return sink.report({ origin, start: at, end: at + 1 }, `not valid YAML: ${error.reason}`, hint);
   }
 }
 
