@@ -16,7 +16,7 @@ export interface Bleeding {
   readonly direction: readonly [number, number];
   /** Thickness at the skull (epidural, subdural), radius (intraparenchymal) or depth (subarachnoid). */
   readonly sizeMm: number;
-  /** Half length along the skull (epidural); cosine of the half angle (subdural, subarachnoid); 0..1 (others). */
+  /** Half length along the skull (epidural); cosine of the half angle (subdural, subarachnoid); 0.3..1 (others). */
   readonly spread: number;
   readonly hu: number;
   readonly noiseSeed: number;
@@ -32,7 +32,7 @@ export function drawBleeding(random: Random, kind: BleedingKind, low: number, hi
     direction: drawDirection(random, kind),
     sizeMm: drawSize(random, kind),
     spread: drawSpread(random, kind),
-    hu: uniform(random, 64, 82),
+    hu: uniform(random, 68, 88),
     noiseSeed: below(random, 2 ** 31),
   };
 }
@@ -55,7 +55,7 @@ function drawSpread(random: Random, kind: BleedingKind): number {
   if (kind === 'epidural') return uniform(random, 28, 40);
   if (kind === 'subdural') return uniform(random, 0.15, 0.5);
   if (kind === 'subarachnoid') return uniform(random, -0.2, 0.35);
-  return random();
+  return uniform(random, 0.3, 1);
 }
 
 /** Tells for a point of this level, and the tissue there, whether it bleeds. Null where the bleeding does not reach. */
@@ -110,7 +110,7 @@ function subarachnoid(bleeding: Bleeding, level: Level, taper: number): Covers {
 /** A ball with a rough surface, well inside the brain; it stays at one place while the level changes. */
 function intraparenchymal(bleeding: Bleeding, head: Head, level: Level, taper: number): Covers {
   const widest = levelAt(head, bleeding.z);
-  const away = 0.42 + 0.2 * bleeding.spread;
+  const away = 0.36 + 0.26 * bleeding.spread;
   const cx = bleeding.direction[0] * widest.inner[0] * away;
   const cy = bleeding.direction[1] * widest.inner[1] * away;
   const radius = bleeding.sizeMm * Math.sqrt(taper);

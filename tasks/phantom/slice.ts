@@ -1,6 +1,6 @@
 // One slice in Hounsfield units: tissues, bleedings, head rest, partial volume and noise; and the labels that are true of it.
-import { ellipse, type Head, levelAt, SCALP_MM, TISSUE_HU, tissueAt } from './anatomy.ts';
-import { type Bleeding, type BleedingKind, bleedingAt, type Covers } from './bleeding.ts';
+import { ellipse, type Head, levelAt, SCALP_MM, TISSUE_HU, type Tissue, tissueAt } from './anatomy.ts';
+import { type Bleeding, type BleedingKind, bleedingAt } from './bleeding.ts';
 import { gaussian, type Random, randomFor } from './random.ts';
 
 /** Where the head lies in the picture. Offsets in mm; the rotation as cosine and sine. */
@@ -37,42 +37,44 @@ export function drawSlice(
   random: Random,
 ): Slice {
   const level = levelAt(head, z);
-  const here = bleedings.flatMap((bleeding) => {
+  const points = pointsOf(pose, grid);
+  const tissues = Array.from(points.x, (x, i) => tissueAt(head, level, x, points.y[i]!));
+  const hu = Float64Array.from(tissues, (tissue) => TISSUE_HU[tissue]);
+  drawHeadRest(hu, tissues, head, pose, grid);
+  const kinds = new Set<BleedingKind>();
+  for (const bleeding of bleedings) {
     const covers = bleedingAt(bleeding, head, level);
-    return covers && areaMm2(covers, head, z, pose, grid) >= SMALLEST_MM2 ? [{ bleeding, covers }] : [];
-  });
-  const hu = new Float64Array(grid.rows * grid.columns);
-  eachPoint(pose, grid, (index, x, y, px, py) => {
-    const tissue = tissueAt(head, level, x, y);
-    const found = here.find(({ covers }) => covers(x, y, tissue));
-    if (found) hu[index] = found.bleeding.hu;
-    else if (tissue === 'air' && isHeadRest(head, px, py)) hu[index] = REST_HU;
-    else hu[index] = TISSUE_HU[tissue];
-  });
-  return { hu: addNoise(blur(hu, grid), random), kinds: new Set(here.map(({ bleeding }) => bleeding.kind)) };
+    if (!covers) continue;
+    const pixels = [...tissues.keys()].filter((i) => covers(points.x[i]!, points.y[i]!, tissues[i]!));
+    if (pixels.length * grid.spacingMm * grid.spacingMm < SMALLEST_MM2) continue;
+    for (const i of pixels) hu[i] = bleeding.hu;
+    kinds.add(bleeding.kind);
+  }
+  return { hu: addNoise(blur(hu, grid), random), kinds };
 }
 
-function areaMm2(covers: Covers, head: Head, z: number, pose: Pose, grid: Grid): number {
-  const level = levelAt(head, z);
-  let points = 0;
-  eachPoint(pose, grid, (_index, x, y) => {
-    if (ellipse(level.inner, x, y) < 1 && covers(x, y, tissueAt(head, level, x, y))) points++;
-  });
-  return points * grid.spacingMm * grid.spacingMm;
+/** The pixels' centres in the head's coordinates, row-major, in mm. */
+function pointsOf(pose: Pose, grid: Grid): { x: Float64Array; y: Float64Array } {
+  const x = new Float64Array(grid.rows * grid.columns);
+  const y = new Float64Array(grid.rows * grid.columns);
+  for (let i = 0; i < x.length; i++) {
+    const [px, py] = fromCentre(i, pose, grid);
+    x[i] = px * pose.cos + py * pose.sin;
+    y[i] = py * pose.cos - px * pose.sin;
+  }
+  return { x, y };
 }
 
-/** Visits every pixel with its point in the head's coordinates, and unrotated (px, py) from the head's centre. */
-function eachPoint(
-  pose: Pose,
-  grid: Grid,
-  visit: (index: number, x: number, y: number, px: number, py: number) => void,
-): void {
-  for (let row = 0, index = 0; row < grid.rows; row++) {
-    const py = (row + 0.5 - grid.rows / 2) * grid.spacingMm - pose.yMm;
-    for (let column = 0; column < grid.columns; column++, index++) {
-      const px = (column + 0.5 - grid.columns / 2) * grid.spacingMm - pose.xMm;
-      visit(index, px * pose.cos + py * pose.sin, py * pose.cos - px * pose.sin, px, py);
-    }
+/** A pixel's place in the picture, in mm from the head's centre, without the head's rotation. */
+function fromCentre(index: number, pose: Pose, { rows, columns, spacingMm }: Grid): [number, number] {
+  const row = Math.floor(index / columns);
+  const px = ((index % columns) + 0.5 - columns / 2) * spacingMm - pose.xMm;
+  return [px, (row + 0.5 - rows / 2) * spacingMm - pose.yMm];
+}
+
+function drawHeadRest(hu: Float64Array, tissues: readonly Tissue[], head: Head, pose: Pose, grid: Grid): void {
+  for (let i = 0; i < hu.length; i++) {
+    if (tissues[i] === 'air' && isHeadRest(head, ...fromCentre(i, pose, grid))) hu[i] = REST_HU;
   }
 }
 
