@@ -27,7 +27,7 @@ async function drawSvg(source: string): Promise<string> {
   const { Graphviz } = await import('@hpcc-js/wasm-graphviz');
   const graphviz = await Graphviz.load();
   const svg = graphviz.layout(source, 'svg', 'dot');
-  return svg.replaceAll('font-family="Helvetica"', 'font-family="Helvetica,Arial,sans-serif"');
+  return svg.replaceAll('font-family="Helvetica,sans-Serif"', 'font-family="Helvetica,Arial,sans-serif"');
 }
 
 /** One line a vertex, in the order of the file: name, state, and what it reads; a fan-in as a count. */

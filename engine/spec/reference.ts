@@ -75,7 +75,9 @@ export function parseTaskName(text: string): Result<Reference, SyntaxTrouble> {
 
 /** The inverse of `parseTemplate`, up to white space inside braces. */
 export function printTemplate(parts: readonly Part[]): string {
-  return parts.map((part) => (typeof part === 'string' ? part.replaceAll('${', '$${') : printReference(part))).join('');
+  return parts
+    .map((part) => (typeof part === 'string' ? part.replaceAll('${', () => '$${') : printReference(part)))
+    .join('');
 }
 
 export function printReference(reference: Omit<Reference, 'start' | 'end'>): string {
