@@ -3,13 +3,16 @@
 // Not for network file systems: LMDB's lock lives in shared memory.
 import { type Database as Lmdb, open, type RootDatabase } from 'lmdb';
 import type { Counters } from './counters.ts';
+import { bootNumber } from './process.ts';
 
 /** Records and hints of the caller, as JSON values. */
 export type Space = 'records' | 'nodes' | 'code' | 'meta';
-/** Our own, as bytes: what was hashed where, Merkle nodes by digest, and folders whose every file was stored. */
-export type Table = 'stats' | 'trees' | 'stored';
+/** Our own, as bytes: what was hashed where, Merkle nodes, small files, and folders whose every file was stored. */
+export type Table = 'stats' | 'trees' | 'small' | 'stored';
 
 export interface Database {
+  /** Of this boot of the machine, to be kept with what is true only until the next. */
+  readonly boot: number;
   get(space: Space, id: string): unknown;
   put(space: Space, id: string, value: unknown): void;
   read(table: Table, key: string): Buffer | null;
@@ -31,7 +34,7 @@ export interface Write {
 }
 
 const SPACES: readonly Space[] = ['records', 'nodes', 'code', 'meta'];
-const TABLES: readonly Table[] = ['stats', 'trees', 'stored'];
+const TABLES: readonly Table[] = ['stats', 'trees', 'small', 'stored'];
 /** LMDB's keys end at 1,978 bytes; a path may have 4,096. */
 const MAX_ID = 1800;
 
@@ -70,6 +73,7 @@ export function openDatabase(path: string, counters: Counters): Database {
   };
 
   return {
+    boot: bootNumber(),
     get: (space, id) => lookup(space, id),
     put: set,
     read: (table, key) => (lookup(table, key) as Buffer | undefined) ?? null,
@@ -78,7 +82,10 @@ export function openDatabase(path: string, counters: Counters): Database {
       if (own.has(key)) return (own.get(key) as Buffer | undefined) ?? null;
       return stores.get(table)!.getBinaryFast(key) ?? null;
     },
-    has: (table, key) => lookup(table, key) != null,
+    has(table, key) {
+      const own = waiting.get(table)!;
+      return own.has(key) ? own.get(key) !== undefined : stores.get(table)!.doesExist(key);
+    },
     write: (table, key, value) => set(table, key, value ?? undefined),
     waitingBytes: () => bytes,
     async flush(writes = []) {

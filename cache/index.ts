@@ -81,7 +81,7 @@ export function openCache(options: CacheOptions): Cache {
   makeWritable(dir);
   const counters = options.counters ?? newCounters();
   const database = openDatabase(join(dir, 'index.mdb'), counters);
-  const objects = openObjects(dir);
+  const objects = openObjects(dir, database);
   const looker = newLooker(database, counters);
   const onStep = options.onStep ?? (() => {});
   const shelf: Shelf = { database, objects, looker, counters, link: options.link ?? 'auto', onStep };
@@ -107,13 +107,8 @@ export function openCache(options: CacheOptions): Cache {
         ? filesOf(database, entry.digest)
         : [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }],
     diff: (before, after, limit = DIFF_LIMIT) => difference(database, before, after, limit),
-    async save(staged, target) {
-      const entry = await saveArtifact(shelf, staged, target);
-      publisher.saved(target, entry);
-      return entry;
-    },
-    has: (entry) =>
-      entry.kind === 'folder' ? database.has('stored', entry.digest) : objects.locate(entry.digest) !== null,
+    save: (staged, target) => saveArtifact(shelf, staged, target),
+    has: (entry) => (entry.kind === 'folder' ? database.has('stored', entry.digest) : objects.holds(entry.digest)),
     restore: (entry, target) => restoreArtifact(shelf, entry, target),
     get: (space, id) => database.get(space, id),
     put: (space, id, value) => database.put(space, id, value),

@@ -2,14 +2,17 @@
 // there, its digests, and the stats they were taken at. Kept in memory as it lies in the index, so that a folder of
 // a million files is a few arrays and not a million objects.
 //
-// A packed chunk: u32 count, u32 bytes of names, 8 bytes of nothing, then columns: 5 × f64 stats (size, mtime, ctime,
+// A packed chunk: u32 count, u32 bytes of names, u32 boot, u32 nothing, then columns: 5 × f64 stats (size, mtime, ctime,
 // inode, device; for a folder: bytes, files, 0, 0, 0), 32 bytes digest, 1 byte flags, then the names in UTF-8 with a
 // zero byte between. Names come last because they have no fixed width; f64 first because views must be aligned.
 import type { Stat } from './stat.ts';
 
 export const FOLDER = 1;
 export const EXECUTABLE = 2;
+/** Hashed in the clock tick of its last write: not to be trusted next time. */
 export const RACY = 4;
+/** Hashed within minutes of its last write: not to be trusted after the next boot. */
+export const YOUNG = 8;
 const WIDTH = 5;
 const HEADER = 16;
 
@@ -124,9 +127,10 @@ export function isFresh(listing: Listing, at: number, stat: Stat): boolean {
  * `isFresh` for a packed chunk of one line, without unpacking it: 10,000 separate files should cost their lstats.
  * Gives the digest, or null.
  */
-export function freshDigest(packed: Buffer, stat: Stat): string | null {
+export function freshDigest(packed: Buffer, stat: Stat, boot: number): string | null {
   const flags = packed[HEADER + WIDTH * 8 + 32]!;
   if (flags & (FOLDER | RACY)) return null;
+  if (flags & YOUNG && packed.readUInt32LE(8) !== boot) return null;
   if (packed.readDoubleLE(HEADER) !== stat.size || packed.readDoubleLE(HEADER + 8) !== stat.mtimeMs) return null;
   if (packed.readDoubleLE(HEADER + 16) !== stat.ctimeMs || packed.readDoubleLE(HEADER + 24) !== stat.ino) return null;
   if (packed.readDoubleLE(HEADER + 32) !== stat.dev) return null;
@@ -147,13 +151,14 @@ export function find(listing: Listing, name: string): number {
   return -1;
 }
 
-/** Lines `start` to `end` (exclusive) as one packed chunk. */
-export function pack(listing: Listing, start: number, end: number): Buffer {
+/** Lines `start` to `end` (exclusive) as one packed chunk, written in this boot. */
+export function pack(listing: Listing, start: number, end: number, boot: number): Buffer {
   const count = end - start;
   const names = Buffer.from(listing.names.slice(start, end).join('\0'));
   const packed = Buffer.alloc(HEADER + count * (WIDTH * 8 + 33) + names.length);
   packed.writeUInt32LE(count, 0);
   packed.writeUInt32LE(names.length, 4);
+  packed.writeUInt32LE(boot, 8);
   let at = HEADER;
   const put = (part: Uint8Array) => {
     packed.set(part, at);
@@ -166,8 +171,8 @@ export function pack(listing: Listing, start: number, end: number): Buffer {
   return packed;
 }
 
-/** Joins packed chunks into one listing. Throws where a chunk is not what `pack` wrote. */
-export function unpack(chunks: readonly Buffer[]): Listing {
+/** Joins packed chunks into one listing; young lines of an earlier boot become racy. Throws on what `pack` never wrote. */
+export function unpack(chunks: readonly Buffer[], boot: number): Listing {
   const total = chunks.reduce((sum, chunk) => sum + chunk.readUInt32LE(0), 0);
   const listing = emptyListing(total);
   const stats = bytesOf(listing.stats);
@@ -181,6 +186,7 @@ export function unpack(chunks: readonly Buffer[]): Listing {
     stats.set(chunk.subarray(HEADER, digests), first * WIDTH * 8);
     listing.digests.set(chunk.subarray(digests, flags), first * 32);
     listing.flags.set(chunk.subarray(flags, names), first);
+    if (chunk.readUInt32LE(8) !== boot) distrustYoung(listing.flags, first, first + count);
     if (count > 0) {
       const split = chunk.toString('utf8', names).split('\0');
       for (let at = 0; at < count; at++) listing.names[first + at] = split[at]!;
@@ -188,6 +194,10 @@ export function unpack(chunks: readonly Buffer[]): Listing {
     first += count;
   }
   return listing;
+}
+
+function distrustYoung(flags: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; at++) if (flags[at]! & YOUNG) flags[at]! |= RACY;
 }
 
 function bytesOf(floats: Float64Array): Uint8Array {

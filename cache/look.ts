@@ -1,10 +1,10 @@
 // What lies at a path now: from the memo of this process, else by stat against the index, else by hashing.
 import type { Counters } from './counters.ts';
 import type { Database } from './database.ts';
-import { digestAt, EXECUTABLE, FOLDER, fileItem, find, RACY } from './listing.ts';
+import { digestAt, EXECUTABLE, FOLDER, fileItem, find, RACY, YOUNG } from './listing.ts';
 import { freshFile, storeFile } from './manifest.ts';
 import { drop, type Folder, type Found, type MemoNode, newMemo, recall, remember } from './memo.ts';
-import { isExecutable, isRacy, isRacyOwn, type Stat, statOrNull } from './stat.ts';
+import { isExecutable, isRacy, isRacyOwn, isYoung, type Stat, statOrNull } from './stat.ts';
 import { type Hashed, hashFile, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
 import { folderId, refuseOddFile, type Walk, walkFolder } from './walk.ts';
@@ -129,7 +129,8 @@ function answer(found: Found, rest: readonly string[]): Entry | null {
 }
 
 function digested(digest: Digest, stat: Stat, racy: boolean): Digested {
-  return { digest, flags: (racy ? RACY : 0) | (isExecutable(stat) ? EXECUTABLE : 0), stat };
+  const young = isYoung(stat, Date.now());
+  return { digest, flags: (racy ? RACY : 0) | (young ? YOUNG : 0) | (isExecutable(stat) ? EXECUTABLE : 0), stat };
 }
 
 function fileEntry(digest: string, sizeBytes: number): Entry {

@@ -25,7 +25,7 @@ export function loadFolder(database: Database, path: string): StoredFolder | nul
     packed.push(bytes);
   }
   const entry: Entry = { kind: 'folder', digest: folderDigest(chunks), sizeBytes, files };
-  return { entry, listing: unpack(packed), chunks };
+  return { entry, listing: unpack(packed, database.boot), chunks };
 }
 
 /** Writes what differs from `old` (what `loadFolder` gave), and makes the tree's nodes known by their digests. */
@@ -44,7 +44,7 @@ export function storeFolder(
     chunks.push(digest);
     if (!database.has('trees', digest)) database.write('trees', digest, tree);
     const key = chunkKey(path, digest);
-    const packed = pack(listing, start, end);
+    const packed = pack(listing, start, end, database.boot);
     if (!before.has(digest) || !database.read('stats', key)?.equals(packed)) database.write('stats', key, packed);
     before.delete(digest);
     start = end;
@@ -71,13 +71,13 @@ function totalsOf(listing: Listing): { sizeBytes: number; files: number } {
 /** A file outside any folder that was looked at is a listing of one line, without its name. */
 export function freshFile(database: Database, path: string, stat: Stat): Digest | null {
   const packed = database.peek('stats', fileKey(path));
-  return packed && (freshDigest(packed, stat) as Digest | null);
+  return packed && (freshDigest(packed, stat, database.boot) as Digest | null);
 }
 
 export function storeFile(database: Database, path: string, item: Item): void {
   const listing = emptyListing(1);
   setItem(listing, 0, item);
-  database.write('stats', fileKey(path), pack(listing, 0, 1));
+  database.write('stats', fileKey(path), pack(listing, 0, 1, database.boot));
 }
 
 function fileKey(path: string): string {

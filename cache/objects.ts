@@ -1,32 +1,47 @@
-// The store: bytes by digest, in objects/ab/cdef…, read-only. New bytes lie in a folder of this process until the
-// barrier has synced them, and are renamed into place only then: so what is in objects/ is durable, always, and a
-// record may point to it after a power cut at any instant.
+// The store: bytes by digest. Small files lie in the index, where they cost no sync of their own; others in
+// objects/ab/cdef…, read-only. New files lie in a folder of this process until the barrier has synced them, and are
+// renamed into place only then: so what is in objects/ is durable, always, and a record may point to it after a power
+// cut at any instant.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Database } from './database.ts';
 import { identify, isAlive } from './process.ts';
+import { isYoung, statOrNull } from './stat.ts';
 import type { Digest } from './types.ts';
+
+/** Files up to this size go to the index: one page of LMDB. */
+export const SMALL_BYTES = 4000;
+
+export type Place =
+  | { readonly path: string }
+  | { readonly path: null; readonly bytes: Uint8Array; readonly executable: boolean };
 
 export interface Objects {
   /** Where the bytes lie, or null. */
-  locate(digest: Digest): string | null;
+  locate(digest: Digest): Place | null;
+  /**
+   * Whether the bytes are here. If so they may be pointed to after the next barrier: what another process has put in
+   * place, it may not have synced yet.
+   */
+  claim(digest: Digest): boolean;
+  holds(digest: Digest): boolean;
   /** A path for a new file on the store's disk. */
   temporary(): string;
   /** Takes a finished temporary file as the bytes of `digest`. */
   admit(digest: Digest, temporary: string): void;
+  admitSmall(digest: Digest, bytes: Uint8Array, executable: boolean): void;
   /** Admitted and not yet in place. */
   waiting(): ReadonlyMap<Digest, string>;
-  /** Puts synced bytes in place; returns the folders to sync. */
+  /** Puts synced files in place; returns the folders to sync. */
   settle(synced: ReadonlyMap<Digest, string>): string[];
-  /** The folder of an object that was there already: another process may not have synced its name yet. */
-  folderOf(digest: Digest): string;
-  /** Moves a damaged object out of the way, and says where to. */
+  /** Moves a damaged object out of the way. */
   quarantine(digest: Digest): void;
   /** Removes this process' temporary folder. */
   close(): void;
 }
 
-export function openObjects(dir: string): Objects {
+export function openObjects(dir: string, database: Database): Objects {
   const root = join(dir, 'objects');
   const aside = join(dir, 'damaged');
   const temporaries = join(dir, 'tmp');
@@ -35,15 +50,27 @@ export function openObjects(dir: string): Objects {
   sweep(temporaries);
   const own = join(temporaries, temporaryName());
   const waiting = new Map<Digest, string>();
+  const claimed = new Set<string>();
   let count = 0;
 
   const place = (digest: Digest) => join(root, digest.slice(0, 2), digest.slice(2));
+  const holds = (digest: Digest) => waiting.has(digest) || database.has('small', digest) || existsSync(place(digest));
   return {
     locate(digest) {
       const pending = waiting.get(digest);
-      if (pending) return pending;
+      if (pending) return { path: pending };
+      const small = database.read('small', digest);
+      if (small) return { path: null, executable: small[0] === 1, bytes: small.subarray(1) };
       const path = place(digest);
-      return existsSync(path) ? path : null;
+      return existsSync(path) ? { path } : null;
+    },
+    holds,
+    claim(digest) {
+      if (waiting.has(digest) || database.has('small', digest)) return true;
+      const path = place(digest);
+      const stat = statOrNull(path);
+      if (stat && isYoung(stat, Date.now())) claimed.add(dirname(path));
+      return stat !== null;
     },
     temporary() {
       if (count === 0) mkdirSync(own, { recursive: true });
@@ -53,20 +80,24 @@ export function openObjects(dir: string): Objects {
       if (waiting.has(digest)) rmSync(temporary, { force: true });
       else waiting.set(digest, temporary);
     },
+    admitSmall(digest, bytes, executable) {
+      if (database.has('small', digest)) return;
+      database.write('small', digest, Buffer.concat([Buffer.of(executable ? 1 : 0), bytes]));
+    },
     waiting: () => waiting,
     settle(synced) {
-      const folders = new Set<string>();
+      const folders = new Set(claimed);
+      claimed.clear();
       for (const [digest, temporary] of synced) {
         const path = place(digest);
         moveInto(temporary, path, folders);
         waiting.delete(digest);
         folders.add(dirname(path));
       }
-      if (folders.has(root)) folders.add(dir);
       return [...folders];
     },
-    folderOf: (digest) => dirname(place(digest)),
     quarantine(digest) {
+      if (database.has('small', digest)) return database.write('small', digest, null);
       mkdirSync(aside, { recursive: true });
       try {
         renameSync(place(digest), join(aside, digest));
@@ -95,9 +126,8 @@ function moveInto(temporary: string, path: string, folders: Set<string>): void {
 
 function temporaryName(): string {
   const { pid, started } = identify();
-  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), Math.random().toString(36).slice(2)].join(
-    '~',
-  );
+  const random = Math.random().toString(36).slice(2);
+  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), random].join('~');
 }
 
 /** What killed processes of this machine left. */

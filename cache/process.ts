@@ -1,6 +1,8 @@
-// Which process is meant: a PID comes back after its process died, so the time it started belongs to its name.
+// Which process, and which boot of the machine, is meant. A PID comes back after its process died, so the time it started
+// belongs to its name.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 
 export interface ProcessId {
   readonly pid: number;
@@ -27,6 +29,16 @@ function signalReaches(pid: number): boolean {
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'; // Somebody else's, but there.
+  }
+}
+
+/** A number that is another after the machine was started again. */
+export function bootNumber(): number {
+  try {
+    return Number.parseInt(readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8), 16);
+  } catch {
+    // To the minute: a clock that was set only costs a few hashes.
+    return Math.round((Date.now() / 1000 - uptime()) / 60);
   }
 }
 

@@ -1,15 +1,10 @@
 // Publishing, the durable order: bytes synced where they lie, renamed into the store, the folders synced, then records
 // in one synced transaction. Commits that come while another is under way share the next one.
-import { dirname } from 'node:path';
 import { makeDurable } from './barrier.ts';
-import { filesOf } from './contents.ts';
 import type { Write } from './database.ts';
 import type { Shelf } from './save.ts';
-import type { Digest, Entry } from './types.ts';
 
 export interface Publisher {
-  /** A saved artifact whose bytes in the work tree the next barrier syncs too. */
-  saved(target: string, entry: Entry): void;
   commit(writes: readonly Write[]): Promise<void>;
 }
 
@@ -20,21 +15,12 @@ interface Waiter {
 }
 
 export function newPublisher(shelf: Shelf): Publisher {
-  let artifacts = new Map<string, Entry>();
   let waiters: Waiter[] = [];
   let running = false;
 
   async function publish(writes: readonly Write[]): Promise<void> {
-    const saved = artifacts;
-    artifacts = new Map();
-    try {
-      await settle(shelf, saved);
-      await shelf.database.flush(writes);
-    } catch (error) {
-      // Not durable yet: the next barrier has to try again.
-      artifacts = new Map([...saved, ...artifacts]);
-      throw error;
-    }
+    await settle(shelf);
+    await shelf.database.flush(writes);
     shelf.onStep('recorded');
   }
 
@@ -54,7 +40,6 @@ export function newPublisher(shelf: Shelf): Publisher {
   }
 
   return {
-    saved: (target, entry) => artifacts.set(target, entry),
     commit: (writes) =>
       new Promise((resolve, reject) => {
         waiters.push({ writes, resolve, reject });
@@ -63,39 +48,14 @@ export function newPublisher(shelf: Shelf): Publisher {
   };
 }
 
-async function settle(shelf: Shelf, artifacts: ReadonlyMap<string, Entry>): Promise<void> {
+/** Files in the work tree are not synced: the stat cache trusts young ones only until the next boot, the store has them. */
+async function settle(shelf: Shelf): Promise<void> {
   const { objects, counters } = shelf;
   const bytes = new Map(objects.waiting());
-  const placed = new Set<string>();
-  const paths = [...bytes.values()];
-  for (const [target, entry] of artifacts) gather(shelf, target, entry, bytes, paths, placed);
-  await makeDurable(paths, counters);
+  await makeDurable([...bytes.values()], counters);
   shelf.onStep('synced');
-  for (const folder of objects.settle(bytes)) placed.add(folder);
+  const folders = objects.settle(bytes);
   shelf.onStep('placed');
-  await makeDurable([...placed], counters);
+  await makeDurable(folders, counters);
   shelf.onStep('durable');
-}
-
-/** The files and folders of an artifact, and the folders of its objects. */
-function gather(
-  shelf: Shelf,
-  target: string,
-  entry: Entry,
-  bytes: ReadonlyMap<Digest, string>,
-  paths: string[],
-  placed: Set<string>,
-): void {
-  paths.push(dirname(target), target);
-  const files = entry.kind === 'file' ? [{ path: '', digest: entry.digest }] : filesOf(shelf.database, entry.digest);
-  const inner = new Set<string>();
-  for (const { path, digest } of files ?? []) {
-    if (!bytes.has(digest)) placed.add(shelf.objects.folderOf(digest));
-    if (path === '') continue;
-    paths.push(`${target}/${path}`);
-    for (let folder = dirname(path); folder !== '.' && !inner.has(folder); folder = dirname(folder)) {
-      inner.add(folder);
-      paths.push(`${target}/${folder}`);
-    }
-  }
 }

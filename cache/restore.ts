@@ -1,10 +1,11 @@
 // Makes a path be an entry again, out of the store: only what differs is touched, and every byte is hashed on its way.
-import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { linesOf } from './contents.ts';
 import { StoreDamage } from './damage.ts';
+import { executableDigest, sha256 } from './digest.ts';
 import { chooseLink, type Link } from './link.ts';
-import { deviceOf } from './objects.ts';
+import { deviceOf, type Place } from './objects.ts';
 import type { Shelf } from './save.ts';
 import { isExecutable, lstatOrNull, statOrNull } from './stat.ts';
 import { neighbour, setAside } from './swap.ts';
@@ -85,17 +86,39 @@ function remove(shelf: Shelf, path: string): void {
 
 async function fetchAll(shelf: Shelf, needs: readonly Need[]): Promise<void> {
   if (needs.length === 0) return;
-  const link = chooseLink(shelf.link, needs[0]!.path, shelf.objects.temporary);
   const near = deviceOf(needs[0]!.path) === deviceOf(shelf.objects.temporary());
   const temporary = (need: Need) => (near ? shelf.objects.temporary() : neighbour(need.path));
-  const jobs = needs.map((need) => jobFor(shelf, need, link, temporary(need)));
+  const large: { need: Need; object: string }[] = [];
+  for (const need of needs) {
+    const place = shelf.objects.locate(need.digest);
+    if (!place) throw new StoreDamage(need.digest, need.digest, 'missing');
+    if (place.path === null) writeSmall(shelf, need, place, temporary(need));
+    else large.push({ need, object: place.path });
+  }
+  if (large.length === 0) return;
+  const link = chooseLink(shelf.link, large[0]!.need.path, shelf.objects.temporary);
+  const jobs = large.map(({ need, object }) => jobFor(need, object, link, temporary(need)));
   const hashed = await transferAll(jobs, shelf.counters);
-  for (const [at, need] of needs.entries()) putInPlace(shelf, need, jobs[at]!, hashed[at]!, temporary(need));
+  for (const [at, { need }] of large.entries()) putInPlace(shelf, need, jobs[at]!, hashed[at]!, temporary(need));
 }
 
-function jobFor(shelf: Shelf, need: Need, link: Link, temporary: string): Job {
-  const object = shelf.objects.locate(need.digest);
-  if (!object) throw new StoreDamage(need.digest, need.digest, 'missing');
+function writeSmall(shelf: Shelf, need: Need, small: Place & { path: null }, temporary: string): void {
+  const hashedAtMs = Date.now();
+  const bytes = sha256(small.bytes);
+  const digest = small.executable ? executableDigest(bytes) : bytes;
+  if (digest !== need.digest) throw damaged(shelf, need, 'in the index');
+  writeFileSync(temporary, small.bytes, { mode: small.executable ? 0o777 : 0o666, flag: 'wx' });
+  backdate(temporary);
+  shelf.looker.hint({ digest, stat: statSync(temporary), hashedAtMs, torn: false, bytes: null }, true);
+  renameSync(temporary, need.path);
+}
+
+function damaged(shelf: Shelf, need: Need, path: string): StoreDamage {
+  shelf.objects.quarantine(need.digest);
+  return new StoreDamage(need.digest, path, 'altered');
+}
+
+function jobFor(need: Need, object: string, link: Link, temporary: string): Job {
   const job = { path: object, sizeBytes: need.sizeBytes };
   if (link === 'hardlink') return job;
   const stat = statOrNull(object);
@@ -106,8 +129,7 @@ function jobFor(shelf: Shelf, need: Need, link: Link, temporary: string): Job {
 function putInPlace(shelf: Shelf, need: Need, job: Job, hashed: Hashed, spare: string): void {
   if (hashed.digest !== need.digest) {
     if (job.copy) rmSync(job.copy.to, { force: true });
-    shelf.objects.quarantine(need.digest);
-    throw new StoreDamage(need.digest, job.path, 'altered');
+    throw damaged(shelf, need, job.path);
   }
   const temporary = job.copy?.to ?? spare;
   if (job.copy) backdate(temporary);

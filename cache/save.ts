@@ -1,12 +1,12 @@
 // Saves what a node made: its bytes to the store (temporary until the barrier), the artifact to its place in the work
 // tree. The caller promises that nobody else writes to `staged` meanwhile.
-import { chmodSync, linkSync } from 'node:fs';
+import { chmodSync, linkSync, rmSync } from 'node:fs';
 import { filesOf } from './contents.ts';
 import type { Counters } from './counters.ts';
 import type { Database } from './database.ts';
 import { chooseLink, type Link, type LinkOption } from './link.ts';
 import type { Looker } from './look.ts';
-import type { Objects } from './objects.ts';
+import { type Objects, SMALL_BYTES } from './objects.ts';
 import { isExecutable, statOrNull } from './stat.ts';
 import { swap } from './swap.ts';
 import { type Hashed, type Job, transferAll } from './transfer.ts';
@@ -56,7 +56,7 @@ async function storeFiles(shelf: Shelf, files: readonly Job[]): Promise<void> {
 }
 
 function withCopy(shelf: Shelf, file: Job, link: Link): Job {
-  if (link === 'hardlink') return file;
+  if (link === 'hardlink' || file.sizeBytes <= SMALL_BYTES) return { ...file, keepBytes: SMALL_BYTES };
   const stat = statOrNull(file.path);
   const mode = stat && isExecutable(stat) ? 0o555 : 0o444;
   return { ...file, copy: { to: shelf.objects.temporary(), mode, reflink: link === 'reflink' } };
@@ -64,8 +64,12 @@ function withCopy(shelf: Shelf, file: Job, link: Link): Job {
 
 function admit(shelf: Shelf, hashed: Hashed, job: Job): void {
   const { objects } = shelf;
+  if (hashed.bytes) return objects.admitSmall(hashed.digest, hashed.bytes, isExecutable(hashed.stat));
+  if (objects.claim(hashed.digest)) {
+    if (job.copy) rmSync(job.copy.to, { force: true });
+    return;
+  }
   if (job.copy) return objects.admit(hashed.digest, job.copy.to);
-  if (objects.locate(hashed.digest)) return;
   const temporary = objects.temporary();
   chmodSync(job.path, isExecutable(hashed.stat) ? 0o555 : 0o444);
   linkSync(job.path, temporary);
@@ -74,13 +78,13 @@ function admit(shelf: Shelf, hashed: Hashed, job: Job): void {
 
 /** Files whose digests were known by their stats, but whose bytes the store does not have. */
 async function storeRest(shelf: Shelf, target: string, entry: Entry): Promise<void> {
-  const missing = digestsOf(shelf, target, entry).filter((file) => !shelf.objects.locate(file.digest));
+  const missing = digestsOf(shelf, target, entry).filter((file) => !shelf.objects.claim(file.digest));
   await storeFiles(
     shelf,
     missing.map(({ path, sizeBytes }) => ({ path, sizeBytes })),
   );
   for (const { digest, path } of missing) {
-    if (!shelf.objects.locate(digest))
+    if (!shelf.objects.holds(digest))
       throw new Error(`${path} changed while it was being saved. Wait for its writer to end.`);
   }
   if (missing.length === 0) return;

@@ -3,6 +3,8 @@
 //  - Every write moves ctime (POSIX). So an mtime put back by `touch -d` is caught, and so is a rename over the file.
 //  - The clock of the file system does not run backwards by more than its granularity between two writes.
 //  - A write through mmap reaches the inode's times by msync or munmap, as POSIX has it.
+//  - What was hashed reached the disk. A power cut can leave the new times with the old bytes, so an entry for a file that
+//    was younger than two minutes (the kernel writes back after 30 s) is good only until the next boot.
 // Racy: a write in the same clock tick as the hashing leaves no trace in the times. So a file whose times are not
 // older than the start of its hashing, less one tick, is marked and hashed again next time.
 import { lstatSync, type Stats, statSync } from 'node:fs';
@@ -22,6 +24,8 @@ const TICK_MS = 20;
 /** Whole seconds in both times smell of FAT (2 s) or HFS+ and old NFS (1 s). */
 const COARSE_TICK_MS = 2000;
 
+const WRITEBACK_MS = 120_000;
+
 export function isRacy(stat: Stat, hashedAtMs: number): boolean {
   // An mtime in the future says nothing (unpacked archives have them) as long as ctime is a real one.
   const newest = Math.max(stat.ctimeMs, stat.mtimeMs <= hashedAtMs ? stat.mtimeMs : 0);
@@ -31,6 +35,11 @@ export function isRacy(stat: Stat, hashedAtMs: number): boolean {
 /** As `isRacy`, for a file that only we touched since it was hashed: our own link or rename moved its ctime. */
 export function isRacyOwn(stat: Stat, hashedAtMs: number): boolean {
   return stat.mtimeMs >= hashedAtMs - tickMs(stat);
+}
+
+/** May the bytes still be in memory only? */
+export function isYoung(stat: Stat, nowMs: number): boolean {
+  return Math.max(stat.ctimeMs, stat.mtimeMs <= nowMs ? stat.mtimeMs : 0) > nowMs - WRITEBACK_MS;
 }
 
 export function tickMs(stat: Stat): number {

@@ -14,6 +14,8 @@ export interface Job {
   readonly path: string;
   /** What workers are worth is judged by it. */
   readonly sizeBytes: number;
+  /** A file of up to this size is not copied: its bytes come back with the result. */
+  readonly keepBytes?: number;
   /** A new file to copy the bytes to, with this mode; reflink shares the blocks and then hashes the clone. */
   readonly copy?: { readonly to: string; readonly mode: number; readonly reflink: boolean };
 }
@@ -26,6 +28,8 @@ export interface Hashed {
   readonly hashedAtMs: number;
   /** The stat before reading was another: somebody wrote meanwhile. */
   readonly torn: boolean;
+  /** The content, when it was to be kept. */
+  readonly bytes: Uint8Array | null;
 }
 
 interface Raw {
@@ -33,6 +37,7 @@ interface Raw {
   readonly stat: Stat;
   readonly hashedAtMs: number;
   readonly torn: boolean;
+  readonly bytes: Uint8Array | null;
 }
 
 type Failure = { readonly error: { readonly message: string; readonly code: string | undefined } };
@@ -59,9 +64,9 @@ export async function transferAll(jobs: readonly Job[], counters: Counters): Pro
 function finish(raw: Raw, counters: Counters): Hashed {
   counters.hashes++;
   counters.hashedBytes += raw.stat.size;
-  const { stat, hashedAtMs, torn } = raw;
+  const { stat, hashedAtMs, torn, bytes } = raw;
   const digest = isExecutable(stat) ? executableDigest(raw.hex as Digest) : (raw.hex as Digest);
-  return { digest, stat, hashedAtMs, torn };
+  return { digest, stat, hashedAtMs, torn, bytes };
 }
 
 async function here(jobs: readonly Job[]): Promise<Raw[]> {
@@ -132,22 +137,30 @@ function transferOne(files: typeof fs, hashing: typeof crypto, job: Job): Raw {
   let to = -1;
   try {
     const before = files.fstatSync(source);
-    if (copy?.reflink) {
+    const keep = job.keepBytes !== undefined && before.size <= job.keepBytes;
+    if (keep) {
+      // Nothing to prepare.
+    } else if (copy?.reflink) {
       files.copyFileSync(job.path, copy.to, files.constants.COPYFILE_FICLONE_FORCE);
       files.chmodSync(copy.to, copy.mode);
       from = files.openSync(copy.to, 'r');
     } else if (copy) to = files.openSync(copy.to, 'wx', copy.mode);
     const sum = hashing.createHash('sha256');
     const buffer = Buffer.allocUnsafe(Math.max(4096, Math.min(before.size + 1, 1 << 20)));
+    let total = 0;
     for (;;) {
       const count = files.readSync(from, buffer, 0, buffer.length, null);
       if (count === 0) break;
+      total += count;
       sum.update(buffer.subarray(0, count));
       for (let done = 0; to >= 0 && done < count; ) done += files.writeSync(to, buffer, done, count - done);
     }
     const { size, mtimeMs, ctimeMs, ino, dev, mode } = files.fstatSync(source);
     const torn = before.size !== size || before.mtimeMs !== mtimeMs || before.ctimeMs !== ctimeMs;
-    return { hex: sum.digest('hex'), stat: { size, mtimeMs, ctimeMs, ino, dev, mode }, hashedAtMs, torn };
+    const stat = { size, mtimeMs, ctimeMs, ino, dev, mode };
+    // One read filled the buffer when the size held; when it did not, the file is torn and nobody uses the bytes.
+    const bytes = keep ? Uint8Array.prototype.slice.call(buffer, 0, total) : null;
+    return { hex: sum.digest('hex'), stat, hashedAtMs, torn: torn || total !== size, bytes };
   } finally {
     if (from !== source) files.closeSync(from);
     if (to >= 0) files.closeSync(to);

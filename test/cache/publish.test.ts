@@ -5,6 +5,8 @@ import type { Cache, Entry } from '../../cache/index.ts';
 import { cacheIn, plant, startChild, temporaryFolder } from './rig.ts';
 
 const STEPS = ['stored', 'swapped', 'synced', 'placed', 'durable', 'recorded'];
+/** Beyond what is kept in the index. */
+const LARGE = 'hello'.repeat(1000);
 
 test.each(STEPS)('a kill at the step "%s" leaves the old record or a complete new one', async (step) => {
   const root = temporaryFolder();
@@ -32,7 +34,7 @@ test('bytes come into the store only after they were synced, and a record only a
     },
   });
   const file = join(root, 'f');
-  writeFileSync(file, 'hello');
+  writeFileSync(file, LARGE);
   const entry = await cache.save(file, file);
   await cache.commit([{ space: 'records', id: 'r', value: entry }]);
   expect(seen).toEqual({
@@ -54,7 +56,7 @@ test('commits that come together share barriers, and each resolves when its own 
     },
   });
   const commits = Array.from({ length: 50 }, async (_, at) => {
-    const staged = plant(join(root, `staged${at}`), { x: `${at}` });
+    const staged = plant(join(root, `staged${at}`), { x: `${at}${LARGE}` });
     const entry = await cache.save(staged, join(root, `out/${at}`));
     await cache.commit([{ space: 'records', id: `${at}`, value: entry }]);
     expect(cache.get('records', `${at}`)).toEqual(entry);
@@ -84,7 +86,7 @@ test('a failed barrier rejects its commits, writes no record, and the next one m
     },
   });
   const file = join(root, 'f');
-  writeFileSync(file, 'hello');
+  writeFileSync(file, LARGE);
   const entry = await cache.save(file, file);
   await expect(cache.commit([{ space: 'records', id: 'r', value: entry }])).rejects.toThrow('disk full');
   expect(cache.get('records', 'r')).toBeUndefined();
@@ -99,7 +101,7 @@ async function restorable(cache: Cache, root: string, name: string): Promise<boo
   const target = join(root, `restored-${name}`);
   rmSync(target, { recursive: true, force: true });
   await cache.restore(entry, target);
-  return readFileSync(join(target, 'f2'), 'utf8') === `${name} 2`;
+  return readFileSync(join(target, 'f2'), 'utf8') === `${name} 2 `.padEnd(10_000, '.');
 }
 
 function countObjects(cache: Cache): number {

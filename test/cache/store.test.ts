@@ -16,6 +16,9 @@ import { expect, test } from 'vitest';
 import { type Cache, type Entry, openCache, StoreDamage } from '../../cache/index.ts';
 import { cacheIn, clockMoved, closeCache, plant, startChild, temporaryFolder } from './rig.ts';
 
+/** Beyond what is kept in the index. */
+const LARGE = 'hello'.repeat(1000);
+
 test('a saved folder moves to its place, replaces what was there, and can be restored after it is deleted', async () => {
   const root = temporaryFolder();
   const target = plant(join(root, 'out'), { old: 'gone' });
@@ -102,8 +105,8 @@ test('restoring over a link to a folder of somebody else leaves that folder alon
 test('equal bytes are stored once', async () => {
   const root = temporaryFolder();
   const cache = cacheIn(root);
-  await cache.save(plant(join(root, 'staged'), { a: 'same', b: 'same', 's/c': 'same' }), join(root, 'out'));
-  await cache.save(plant(join(root, 'staged'), { d: 'same' }), join(root, 'out2'));
+  await cache.save(plant(join(root, 'staged'), { a: LARGE, b: LARGE, 's/c': LARGE }), join(root, 'out'));
+  await cache.save(plant(join(root, 'staged'), { d: LARGE }), join(root, 'out2'));
   await cache.commit([]);
   expect(objectsOf(cache)).toHaveLength(1);
 });
@@ -111,13 +114,13 @@ test('equal bytes are stored once', async () => {
 test('a flipped byte in the store is found by a restore, set aside, and the next save heals it', async () => {
   const root = temporaryFolder();
   const cache = cacheIn(root);
-  const target = plant(join(root, 'out'), { x: 'hello', y: 'other' });
+  const target = plant(join(root, 'out'), { x: LARGE, y: 'other' });
   const entry = await cache.save(target, target);
   await cache.commit([]);
   const digest = cache.files(entry)![0]!.digest;
   const object = join(cache.dir, 'objects', digest.slice(0, 2), digest.slice(2));
   chmodSync(object, 0o644);
-  writeFileSync(object, 'jello');
+  writeFileSync(object, LARGE.replace('h', 'j'));
   rmSync(target, { recursive: true });
   cache.forget(target);
   const failure = await cache.restore(entry, target).catch((error) => error);
@@ -126,7 +129,7 @@ test('a flipped byte in the store is found by a restore, set aside, and the next
   expect(failure.message).toContain('does not have the bytes its digest says');
   expect(cache.has(entry)).toBe(false);
   expect(readdirSync(join(cache.dir, 'damaged'))).toEqual([digest]);
-  expect(await cache.save(plant(join(root, 'staged'), { x: 'hello', y: 'other' }), target)).toEqual(entry);
+  expect(await cache.save(plant(join(root, 'staged'), { x: LARGE, y: 'other' }), target)).toEqual(entry);
   await cache.commit([]);
   rmSync(target, { recursive: true });
   cache.forget(target);
@@ -138,7 +141,7 @@ test('a missing object is damage too, and a wrong file is never put in place', a
   const root = temporaryFolder();
   const cache = cacheIn(root);
   const file = join(root, 'f');
-  writeFileSync(file, 'hello');
+  writeFileSync(file, LARGE);
   const entry = await cache.save(file, file);
   await cache.commit([]);
   writeFileSync(file, 'mine');
@@ -172,7 +175,7 @@ test('as root nothing is hard-linked; as another user store and work tree share 
   const isRoot = process.getuid?.() === 0;
   if (isRoot) {
     const cache = cacheIn(root, { link: 'hardlink' });
-    writeFileSync(join(root, 'f'), '1');
+    writeFileSync(join(root, 'f'), LARGE);
     await cache.save(join(root, 'f'), join(root, 'f'));
     expect(statSync(join(root, 'f')).nlink).toBe(1);
   }

@@ -6,7 +6,7 @@ import { openCache } from '../../../cache/index.ts';
 const root = process.argv[2]!;
 const out = join(root, 'out');
 mkdirSync(out);
-writeFileSync(join(out, 'x'), 'hello');
+writeFileSync(join(out, 'x'), 'hello'.repeat(1000));
 const cache = openCache({ dir: join(root, '.dag'), link: 'hardlink' });
 const entry = await cache.save(out, out);
 await cache.commit([]);

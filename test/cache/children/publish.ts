@@ -17,7 +17,8 @@ for (; rounds < count; rounds++) {
   const name = `${prefix}${rounds}`;
   const staged = join(root, `staged-${name}`);
   mkdirSync(staged);
-  for (let file = 0; file < 3; file++) writeFileSync(join(staged, `f${file}`), `${name} ${file}`);
+  for (let file = 0; file < 3; file++)
+    writeFileSync(join(staged, `f${file}`), `${name} ${file} `.padEnd(5000 * file, '.'));
   const entry = await cache.save(staged, join(root, 'out', name));
   await cache.commit([{ space: 'records', id: name, value: entry }]);
 }
