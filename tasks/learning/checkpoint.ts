@@ -30,7 +30,7 @@ export function saveCheckpoint<Progress>(folder: string, checkpoint: Checkpoint<
   for (const [name, tensor] of trainer.optimizer) tensors.set(`optimizer/${name}`, tensor);
   for (const [name, tensor] of best ?? []) tensors.set(`best/${name}`, tensor);
   const state = JSON.stringify({ format: FORMAT, step: trainer.step, rng: trainer.rng, best: best !== null, progress });
-  const temporary = path.join(folder, `${CURRENT}.${process.pid}.tmp`);
+  const temporary = path.join(folder, `${CURRENT}.tmp`);
   writeSafetensors(temporary, tensors, { state, digest: digestOf(tensors, state) });
   if (existsSync(path.join(folder, CURRENT))) renameSync(path.join(folder, CURRENT), path.join(folder, PREVIOUS));
   renameSync(temporary, path.join(folder, CURRENT));

@@ -1,6 +1,6 @@
 // The training loop on a real, small model: logistic regression with input dropout and AdamW, written here, so that order,
 // schedule, checkpoints and resuming are tested without a network.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -226,6 +226,22 @@ test('checkpoints within an epoch change nothing in the result', async () => {
     return run({ scratch });
   });
   expect(digest(resumed)).toBe(digest(whole));
+});
+
+test('killed while a checkpoint is put in its place, a rerun takes the one before, or the whole new one', async () => {
+  for (const leave of ['half written', 'between the renames']) {
+    const resumed = await inScratch(async (scratch) => {
+      const killed = logistic((step) => {
+        if (step === 10) throw new Error('killed');
+      });
+      await expect(run({ scratch, options: { trainer: killed } })).rejects.toThrow('killed');
+      const file = path.join(scratch, 'checkpoint.safetensors');
+      if (leave === 'half written') writeFileSync(`${file}.tmp`, readFileSync(file).subarray(0, 1000));
+      else renameSync(file, path.join(scratch, 'checkpoint.previous.safetensors'));
+      return run({ scratch });
+    });
+    expect(digest(resumed)).toBe(digest(whole));
+  }
 });
 
 test('a damaged checkpoint is set aside with a message, and the one before gives the same weights', async () => {

@@ -1,4 +1,5 @@
 // The training task as the engine runs it, bundled and with worker threads, on a small network and drawn images.
+import { fork } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -11,6 +12,7 @@ import { readSafetensors } from '../../tasks/learning/safetensors.ts';
 import { createPredictor } from '../../tasks/learning/trainer.ts';
 import { readPredictions } from '../../tasks/tables/predictions.ts';
 import {
+  bundleDriver,
   bundleTask,
   drawImages,
   type Job,
@@ -60,8 +62,12 @@ function run(
   name: string,
   job: Partial<Job> & { params?: object; inputs?: Record<string, string[]> } = {},
 ): Promise<void> {
-  const inputs = { images: [at('png')], train: [at('train.csv')], valid: [at('valid.csv')], ...job.inputs };
+  const inputs = { ...inputFiles(), ...job.inputs };
   return runTask(train, { ...job, params: { ...PARAMS, ...job.params }, inputs, folder: at(name) });
+}
+
+function inputFiles(): Record<string, string[]> {
+  return { images: [at('png')], train: [at('train.csv')], valid: [at('valid.csv')] };
 }
 
 const output = (run: string, name: string): Buffer => readFileSync(at(run, name));
@@ -108,6 +114,24 @@ test('stopped by a signal within an epoch, it throws the reason, and a rerun end
   for (const name of ['weights', 'onnx', 'oof'])
     expect(output('stopped', name).equals(output('whole', name))).toBe(true);
 });
+
+test('killed with SIGKILL in every epoch, a rerun ends with byte-identical results', async () => {
+  const driver = await bundleDriver(scratch, 'train');
+  for (const moment of [8, 40, 88]) expect(await runAndKill(driver, 'killed', moment)).toBe('SIGKILL');
+  const said: string[] = [];
+  await run('killed', { said });
+  expect(said).toContain('continuing in epoch 3 after 0 batches, from a checkpoint');
+  for (const name of ['weights', 'onnx', 'oof'])
+    expect(output('killed', name).equals(output('whole', name))).toBe(true);
+});
+
+/** Trains in a process that is killed when it has trained on `moment` images; gives the signal that ended it. */
+function runAndKill(driver: string, name: string, moment: number): Promise<NodeJS.Signals | null> {
+  const child = fork(driver, { stdio: 'inherit' });
+  child.on('message', (done) => done === moment && child.kill('SIGKILL'));
+  child.send({ params: PARAMS, inputs: inputFiles(), folder: at(name) });
+  return new Promise((resolve) => child.on('exit', (_, signal) => resolve(signal)));
+}
 
 test('a model’s own epochs, batch and learning rate come before the pipeline’s', async () => {
   await run('own', { params: { model: { ...MODEL, epochs: 1, batch: 16, lr: 0.0005 } } });

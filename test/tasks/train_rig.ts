@@ -20,14 +20,30 @@ export function removeScratch(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
 }
 
+const BUNDLE = { bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'silent' } as const;
+
 /** A task of tasks/, bundled into one file and imported from there. */
 export async function bundleTask(scratch: string, name: string): Promise<Task<unknown>> {
   const outfile = path.join(scratch, `${name}.mjs`);
   const entryPoints = [path.resolve(import.meta.dirname, `../../tasks/${name}.ts`)];
-  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'silent' } as const;
-  await build({ ...options, entryPoints, outfile });
+  await build({ ...BUNDLE, entryPoints, outfile });
   const module = (await import(pathToFileURL(outfile).href)) as { default: Task<unknown> };
   return module.default;
+}
+
+/** A process of its own that runs a task and sends its progress; it is told the job by a message, and can be killed. */
+export async function bundleDriver(scratch: string, name: string): Promise<string> {
+  const outfile = path.join(scratch, `${name}_driver.mjs`);
+  const contents = `
+    import task from './tasks/${name}.ts';
+    import { runTask } from './test/tasks/train_rig.ts';
+    export { loadImages } from './tasks/${name}.ts';
+    process.on('message', async (job) => {
+      await runTask(task, { ...job, onProgress: (done) => process.send(done) });
+      process.exit(0);
+    });`;
+  await build({ ...BUNDLE, stdin: { contents, resolveDir: path.resolve(import.meta.dirname, '../..') }, outfile });
+  return outfile;
 }
 
 export interface Row {

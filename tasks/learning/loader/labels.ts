@@ -1,6 +1,5 @@
 // The images of one side of a fold with their labels, from `train_N.csv` or `valid_N.csv`, and what must hold before training.
-import { existsSync } from 'node:fs';
-import path from 'node:path';
+import { readdirSync } from 'node:fs';
 import { InputError } from '../../../engine/task.ts';
 import { columnsOf, scanCsv, shownPath } from '../../tables/csv.ts';
 import { readLabels, some } from '../../tables/labels.ts';
@@ -35,6 +34,7 @@ export function refuseLeak(train: LabelledImages, valid: LabelledImages): void {
 
 /** InputError naming the images that have no PNG in the folder. */
 export function refuseMissing(folder: string, images: readonly string[]): void {
-  const missing = images.filter((image) => !existsSync(path.join(folder, `${image}.png`)));
+  const files = new Set(readdirSync(folder));
+  const missing = images.filter((image) => !files.has(`${image}.png`));
   if (missing.length > 0) throw new InputError(`${shownPath(folder)} lacks the PNG of ${some(missing, 'image')}`);
 }
