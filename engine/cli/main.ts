@@ -126,6 +126,12 @@ function explain(error: unknown): number {
 declare const DAG_VERSION: string;
 const VERSION = typeof DAG_VERSION === 'string' ? DAG_VERSION : 'development';
 
+// `dag plan | head` ends when head has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.done);
+});
+
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   process.exitCode = await main(process.argv.slice(2));
 }

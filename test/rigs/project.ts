@@ -29,7 +29,7 @@ export interface Project {
   write(file: string, text: string): void;
   read(file: string): string;
   /** Replaces text that must be there. */
-  edit(file: string, before: string | RegExp, after: string): void;
+  edit(file: string, before: string | RegExp, after: string | ((found: string) => string)): void;
   path(file: string): string;
   dag(...words: string[]): Promise<Answer>;
   /** `dag run --json`, which must exit with `code`. */
@@ -50,7 +50,7 @@ export function createProject(files: Readonly<Record<string, string>> = {}): Pro
     },
     edit(file, before, after) {
       const text = project.read(file);
-      const edited = text.replace(before, after);
+      const edited = text.replace(before, after as string);
       if (edited === text) throw new Error(`${file} does not contain ${before}`);
       project.write(file, edited);
     },

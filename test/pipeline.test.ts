@@ -1,0 +1,155 @@
+// The whole pipeline at its smallest, from DICOM files to a submission; then one change at a time, and exactly what reran.
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createPipelineProject, type Project } from './rigs/project.ts';
+
+let p: Project;
+const TINY = ['--profile', 'tiny'];
+const run = (...words: string[]) => p.run(...TINY, ...words);
+const tasksOf = (names: readonly string[]) => [...new Set(names.map((name) => name.split('[')[0]!))].sort();
+
+const FROM_SMOOTHING = ['ensemble', 'report', 'smooth', 'submission'];
+const FROM_TRAINING = ['ensemble', 'predict', 'report', 'smooth', 'submission', 'train'];
+
+beforeAll(() => {
+  p = createPipelineProject();
+});
+afterAll(() => p.remove());
+
+function csv(file: string): { header: string[]; rows: string[][] } {
+  const [header, ...rows] = p
+    .read(file)
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','));
+  return { header: header!, rows };
+}
+
+describe('the pipeline', () => {
+  test('goes from DICOM files to a submission with the IDs of the sample, in its order', async () => {
+    const summary = await run();
+    expect(summary.failed).toEqual([]);
+    expect(summary.ran).toHaveLength(22);
+    const submission = csv('out/submission.csv');
+    const sample = csv('out/phantom/stage_2_sample_submission.csv');
+    expect(submission.header).toEqual(['ID', 'Label']);
+    expect(submission.rows.map(([id]) => id)).toEqual(sample.rows.map(([id]) => id));
+    for (const [, label] of submission.rows) expect(Number(label)).toBeGreaterThan(0);
+  });
+
+  test('leaves every artifact where tools look for it', () => {
+    const files = [
+      ...['train', 'test'].flatMap((split) => [`out/metadata/${split}.parquet`, `out/triplets/${split}.csv`]),
+      ...[0, 1].flatMap((fold) => [`out/folds/v1/train_${fold}.csv`, `out/folds/v1/valid_${fold}.csv`]),
+      ...['weights.safetensors', 'model.onnx', 'history.json', 'oof.csv'].map(
+        (name) => `out/models/tiny_adjacent/fold0/${name}`,
+      ),
+      ...['oof', 'test'].flatMap((name) => [`out/predictions/tiny_windows/${name}.csv`, `out/ensemble/${name}.csv`]),
+      'out/report/metrics.json',
+    ];
+    for (const file of files) expect(p.read(file).length, file).toBeGreaterThan(0);
+    const images = csv('out/triplets/train.csv').rows.length;
+    expect(readdirSync(p.path('out/png/train/adjacent_hu'))).toHaveLength(images);
+    expect(readdirSync(p.path('out/png/train/brain_subdural_bone'))).toHaveLength(images);
+  });
+
+  test('does nothing the second time', async () => {
+    expect(await run()).toMatchObject({ ok: true, ran: [], restored: [] });
+  });
+
+  test('is not disturbed by a comment or a renamed local in a task', async () => {
+    p.edit('tasks/smooth.ts', /^/, '// One more line of explanation.\n');
+    p.edit('tasks/metrics.ts', /const (\w+) = /, '/* Renamed. */ const $1 = ');
+    expect(await run()).toMatchObject({ ran: [], restored: [] });
+  });
+
+  test('reruns smoothing and what follows for a number in the smoothing task', async () => {
+    p.edit('tasks/smooth.ts', /largestSigmaMm: \d+/, 'largestSigmaMm: 19');
+    expect((await p.dag('why', ...TINY, 'smooth')).stdout).toContain('code tasks/smooth.ts');
+    const { ran } = await run();
+    expect(ran).toContain('smooth[model=tiny_adjacent]');
+    expect(FROM_SMOOTHING).toEqual(expect.arrayContaining(tasksOf(ran)));
+  });
+
+  test('reruns training and what follows for a parameter of training, and restores all when it is put back', async () => {
+    expect((await p.dag('why', ...TINY, '--set', 'epochs=2', 'train')).stdout).toContain('parameter epochs: 1 → 2');
+    const changed = await run('--set', 'epochs=2');
+    expect(tasksOf(changed.ran)).toEqual(FROM_TRAINING);
+    const back = await run();
+    expect(back.ran).toEqual([]);
+    expect(tasksOf(back.restored)).toEqual(FROM_TRAINING);
+  });
+
+  test('restores a deleted output without running', async () => {
+    rmSync(p.path('out/png/test'), { recursive: true });
+    rmSync(p.path('out/submission.csv'));
+    const summary = await run();
+    expect(summary.ran).toEqual([]);
+    expect(summary.restored.sort()).toEqual([
+      'png[split=test,kind=adjacent_hu]',
+      'png[split=test,kind=brain_subdural_bone]',
+      'submission',
+    ]);
+  });
+
+  test('leaves the other models fresh when a model is added', async () => {
+    p.edit(
+      'pipeline.yml',
+      / {6}- \{ name: tiny_adjacent.*\n/,
+      (line) => line + line.replace('tiny_adjacent', 'tiny_third').replace('depth: 0.2', 'depth: 0.3'),
+    );
+    const { ran } = await run();
+    expect(ran.filter((name) => name.startsWith('train')).sort()).toEqual([
+      'train[model=tiny_third,fold=0]',
+      'train[model=tiny_third,fold=1]',
+    ]);
+  });
+});
+
+describe('with data of its own', () => {
+  const data = ['--set', 'data=mine'];
+
+  test('the drawing is skipped, and one changed DICOM file reruns what reads it', async () => {
+    await p.dag('run', 'phantom', ...TINY);
+    cpSync(p.path('out/phantom'), p.path('mine'), { recursive: true });
+    expect(await run(...data)).toMatchObject({ ok: true, ran: [] });
+
+    const changed = readdirSync(p.path('mine/stage_2_test'))[0]!;
+    const bytes = readFileSync(p.path(`mine/stage_2_test/${changed}`));
+    bytes[bytes.length - 1] = bytes[bytes.length - 1]! ^ 1;
+    writeFileSync(p.path(`mine/stage_2_test/${changed}`), bytes);
+    expect((await p.dag('why', ...TINY, ...data, 'metadata[split=test]')).stdout).toContain(
+      `input mine/stage_2_test/${changed}`,
+    );
+    const { ran } = await run(...data);
+    expect(ran).toContain('metadata[split=test]');
+    expect(ran.filter((name) => name.startsWith('train') || name.includes('split=train'))).toEqual([]);
+  });
+
+  test('a text file, a truncated file and an empty file give one clear line each, and the run goes on', async () => {
+    const [first] = readdirSync(p.path('mine/stage_2_train'));
+    writeFileSync(p.path('mine/stage_2_train/notes.txt'), 'not an image\n');
+    writeFileSync(p.path('mine/stage_2_train/ID_00000000e.dcm'), '');
+    const whole = readFileSync(p.path(`mine/stage_2_train/${first}`));
+    writeFileSync(p.path(`mine/stage_2_train/${first}`), whole.subarray(0, whole.length - 500));
+    const answer = await p.dag('run', ...TINY, ...data, 'metadata');
+    expect(answer.code).toBe(0);
+    for (const name of ['notes.txt', 'ID_00000000e.dcm', first!]) {
+      expect(
+        answer.stderr.split('\n').filter((line) => line.startsWith('! metadata') && line.includes(name)),
+        name,
+      ).toHaveLength(1);
+    }
+  });
+
+  test('a label without an image ends with exit code 2 and nothing is written', async () => {
+    const files = readdirSync(p.path('mine/stage_2_train')).filter((name) => name.endsWith('.dcm'));
+    rmSync(p.path('out'), { recursive: true });
+    rmSync(p.path(`mine/stage_2_train/${files[3]}`));
+    const answer = await p.dag('run', ...TINY, ...data);
+    expect(answer.code).toBe(2);
+    expect(answer.stderr).toContain(files[3]!.replace('.dcm', ''));
+    expect(() => readdirSync(p.path('out/metadata'))).toThrow();
+    expect(() => readdirSync(p.path('out/labels'))).toThrow();
+  });
+});
