@@ -2,7 +2,7 @@
 // faster at it. Columns are 32-bit integers, doubles or text; a cell may be null where its column says so.
 import { gunzipSync } from 'node:zlib';
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
-import parquet from 'parquetjs-lite';
+import parquet, { type RowBuffer } from 'parquetjs-lite';
 import { InputError } from '../../engine/task.ts';
 
 export type Cell = string | number | null;
@@ -14,7 +14,7 @@ export interface Column {
 }
 
 export interface ParquetWriter {
-  append(rows: readonly Readonly<Record<string, Cell>>[]): Promise<void>;
+  append(rows: readonly Row[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,9 +33,49 @@ export async function createParquet(path: string, columns: readonly Column[]): P
   const writer = await parquet.ParquetWriter.openFile(schema, path, options);
   return {
     async append(rows) {
-      for (const row of rows) await writer.appendRow(row);
+      for (const row of rows) {
+        // The row that completes a group goes through the library, which encodes and writes the group.
+        if (writer.rowBuffer.rowCount === ROW_GROUP - 1) await writer.appendRow(row);
+        else addRow(writer, columns, row);
+      }
     },
     close: () => writer.close(),
+  };
+}
+
+type Row = Readonly<Record<string, Cell>>;
+
+/**
+ * Adds a row to the group being filled, as the library's own shredder does for flat rows, in an eighth of its time: it
+ * makes three objects a cell, which for 750,000 rows of 30 columns is a minute.
+ */
+function addRow(writer: { rowBuffer: RowBuffer | Record<string, never> }, columns: readonly Column[], row: Row): void {
+  const buffer = isStarted(writer.rowBuffer) ? writer.rowBuffer : startGroup(columns);
+  writer.rowBuffer = buffer;
+  for (const { name, type, nullable } of columns) {
+    const value = row[name];
+    const column = buffer.columnData[name]!;
+    column.count++;
+    column.rlevels.push(0);
+    column.dlevels.push(nullable && value !== null ? 1 : 0);
+    if (value !== null) column.values.push(type === 'text' ? Buffer.from(value as string, 'utf8') : (value as number));
+    else if (!nullable) throw new Error(`internal error: column ${name} must not be null`);
+  }
+  buffer.rowCount++;
+  buffer.pageRowCount++;
+}
+
+function isStarted(buffer: RowBuffer | Record<string, never>): buffer is RowBuffer {
+  return buffer.columnData !== undefined;
+}
+
+function startGroup(columns: readonly Column[]): RowBuffer {
+  const empty = () => ({ dlevels: [], rlevels: [], values: [], distinct_values: new Set<unknown>(), count: 0 });
+  return {
+    rowCount: 0,
+    pageRowCount: 0,
+    columnData: Object.fromEntries(columns.map(({ name }) => [name, empty()])),
+    pages: Object.fromEntries(columns.map(({ name }) => [name, []])),
   };
 }
 

@@ -9,7 +9,23 @@ declare module 'parquetjs-lite' {
   export class ParquetSchema {
     constructor(fields: Record<string, FieldDefinition>);
   }
+  /** Rows cut into columns (lib/shred.js): levels of each cell, and the values of those that are not null. */
+  export interface ShreddedColumn {
+    readonly dlevels: number[];
+    readonly rlevels: number[];
+    readonly values: (number | Buffer)[];
+    readonly distinct_values: Set<unknown>;
+    count: number;
+  }
+  export interface RowBuffer {
+    rowCount: number;
+    pageRowCount: number;
+    columnData: Record<string, ShreddedColumn>;
+    pages: Record<string, unknown[]>;
+  }
   export class ParquetWriter {
+    /** The row group being filled; empty after `appendRow` has written one. */
+    rowBuffer: RowBuffer | Record<string, never>;
     static openFile(schema: ParquetSchema, path: string, options?: Record<string, unknown>): Promise<ParquetWriter>;
     appendRow(row: object): Promise<void>;
     close(): Promise<void>;
