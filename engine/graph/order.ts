@@ -3,16 +3,23 @@ import type { Node, Pipeline } from './node.ts';
 
 /** Names of the nodes that a node waits for, each once: producers of its inputs in their order, then `after:`. */
 export function needsOf(node: Node): string[] {
-  const names = new Set<string>();
-  for (const role of node.inputs) for (const { producer } of role.sources) if (producer) names.add(producer.node);
-  for (const name of node.after) names.add(name);
-  return [...names];
+  const names: string[] = [];
+  for (const role of node.inputs) for (const { producer } of role.sources) if (producer) names.push(producer.node);
+  for (const name of node.after) names.push(name);
+  return names.length < 2 ? names : [...new Set(names)];
 }
 
 /** `needsOf` as indices into `nodes`; a name that is not there is left out. */
 export function needsByIndex(nodes: readonly Node[]): number[][] {
   const index = new Map(nodes.map((node, i) => [node.name, i]));
-  return nodes.map((node) => needsOf(node).flatMap((name) => index.get(name) ?? []));
+  return nodes.map((node) => {
+    const found: number[] = [];
+    for (const name of needsOf(node)) {
+      const i = index.get(name);
+      if (i !== undefined) found.push(i);
+    }
+    return found;
+  });
 }
 
 /** For each node the indices of the nodes that need it. */

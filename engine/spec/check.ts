@@ -41,6 +41,7 @@ export const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 const RESERVED = new Set(['in', 'out', 'params']);
 
 const EMPTY: ReadonlyMap<string, Entry> = new Map();
+const NO_TEXTS: readonly ScalarTree[] = [];
 
 export function checkShape(root: Tree, sink: Sink): FileSpec | undefined {
   if (root.kind !== 'map') return sink.report(root, 'a pipeline is a mapping with the key tasks:');
@@ -153,9 +154,9 @@ export function mapOf(map: MapTree, key: string, sink: Sink): ReadonlyMap<string
 }
 
 /** One text, or a list of texts. */
-function textsOf(map: MapTree, key: string, sink: Sink): ScalarTree[] {
+function textsOf(map: MapTree, key: string, sink: Sink): readonly ScalarTree[] {
   const value = map.entries.get(key)?.value;
-  if (value === undefined || isNull(value)) return [];
+  if (value === undefined || isNull(value)) return NO_TEXTS;
   const items = value.kind === 'list' ? value.items : [value];
   return items.flatMap((item) => textOf(item, `${key}:`, sink) ?? []);
 }

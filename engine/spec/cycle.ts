@@ -1,14 +1,10 @@
 // Finds nodes that need each other and names the loop with the place of each reference.
 import type { Node } from '../graph/node.ts';
 import { needsByIndex } from '../graph/order.ts';
-import type { Mention } from './links.ts';
+import type { MentionOf } from './expand.ts';
 import { describePlace, type Sink } from './place.ts';
 
-export function checkCycles(
-  nodes: readonly Node[],
-  mentions: ReadonlyMap<string, ReadonlyMap<string, Mention>>,
-  sink: Sink,
-): void {
+export function checkCycles(nodes: readonly Node[], mentionOf: MentionOf, sink: Sink): void {
   const needs = needsByIndex(nodes);
   const state = new Uint8Array(nodes.length); // 0 new, 1 on the path, 2 done
   const seen = new Set<string>();
@@ -27,7 +23,7 @@ export function checkCycles(
       } else if (state[needed] === 1) {
         // The path runs from consumer to producer; a loop is read the way that data would flow.
         const loop = path.slice(path.indexOf(needed)).reverse();
-        reportLoop(loop, nodes, mentions, seen, sink);
+        reportLoop(loop, nodes, mentionOf, seen, sink);
       } else if (state[needed] === 0) {
         state[needed] = 1;
         path.push(needed);
@@ -40,7 +36,7 @@ export function checkCycles(
 function reportLoop(
   loop: readonly number[],
   nodes: readonly Node[],
-  mentions: ReadonlyMap<string, ReadonlyMap<string, Mention>>,
+  mentionOf: MentionOf,
   seen: Set<string>,
   sink: Sink,
 ): void {
@@ -54,7 +50,7 @@ function reportLoop(
   seen.add(key);
   const links = turned.map((consumer, i) => {
     const producer = turned[(i + turned.length - 1) % turned.length]!;
-    return { consumer, mention: mentions.get(consumer.task)!.get(producer.task)! };
+    return { consumer, mention: mentionOf(consumer.task, producer.task)! };
   });
   const names = [...turned, turned[0]!].map((node) => node.name).join(' → ');
   const hint = links

@@ -25,22 +25,33 @@ export interface Producer {
   readonly outputs: readonly (readonly (Output | undefined)[])[];
 }
 
+/** The first place where a consumer's task names a producer's. */
+export type MentionOf = (consumer: string, producer: string) => Mention | undefined;
+
 export interface Expansion {
   readonly nodes: readonly Node[];
-  /** consumer task → producer task → first mention. */
-  readonly mentions: ReadonlyMap<string, ReadonlyMap<string, Mention>>;
+  mentionOf: MentionOf;
 }
 
 export function expandProducer(scope: TaskScope): Producer {
   const { task, matrix, sink } = scope;
   const axisNames = matrix.axes.map((axis) => axis.name);
-  const axes = matrix.points.map((point) => Object.fromEntries(axisNames.map((name, i) => [name, point[i]!.label])));
+  const axes = matrix.points.map((point) => axesAt(axisNames, point));
   const names = matrix.points.map((point) => nodeName(task.name, axisNames, point));
   const paths = [...task.out.values()].map((entry) => ({ entry, compiled: compile(entry.value, scope, false) }));
   const outputs = matrix.points.map((point) =>
     paths.map(({ entry, compiled }) => outputAt(entry, compiled, point, sink)),
   );
   return { task, scope, matrix, names, axes, outputs };
+}
+
+const NO_AXES: Readonly<Record<string, string>> = {};
+
+function axesAt(names: readonly string[], point: Point): Readonly<Record<string, string>> {
+  if (names.length === 0) return NO_AXES;
+  const axes: Record<string, string> = {};
+  for (const [i, name] of names.entries()) axes[name] = point[i]!.label;
+  return axes;
 }
 
 function nodeName(task: string, axes: readonly string[], point: Point): string {
@@ -65,13 +76,13 @@ export function expandNodes(
   root: string,
 ): Expansion {
   const nodes: Node[] = [];
-  const mentions = new Map<string, ReadonlyMap<string, Mention>>();
+  const linksOf = new Map<string, Links>();
   for (const producer of producers.values()) {
     const links = createLinks(producer.scope, producers, root);
     for (const node of expandTask(producer, links, pools)) nodes.push(node);
-    mentions.set(producer.task.name, links.mentions);
+    linksOf.set(producer.task.name, links);
   }
-  return { nodes, mentions };
+  return { nodes, mentionOf: (consumer, producer) => linksOf.get(consumer)?.mentionOf(producer) };
 }
 
 function expandTask(producer: Producer, links: Links, pools: ReadonlyMap<string, Pool>): Node[] {

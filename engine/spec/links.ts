@@ -20,39 +20,44 @@ export interface Mention {
 export interface Links {
   role(entry: Entry, value: Value | undefined, point: Point): InputRole | undefined;
   after(tree: ScalarTree): ((point: Point) => readonly string[]) | undefined;
-  readonly mentions: ReadonlyMap<string, Mention>;
+  /** Where this task names that producer first. */
+  mentionOf(producer: string): Mention | undefined;
+}
+
+interface Link {
+  readonly span: Span;
+  readonly binding: Binding | undefined;
+  /** Bound labels and suffix → sources. */
+  readonly sources: Map<string, readonly Source[]> | undefined;
 }
 
 /** What one task reads, with its bindings made once and equal lists of sources shared between its nodes. */
 export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Producer>, root: string): Links {
   const { sink } = scope;
-  const bindings = new Map<Reference, Binding | undefined>();
-  const sources = new Map<Reference, Map<string, readonly Source[] | undefined>>();
-  const mentions = new Map<string, Mention>();
+  const links = new Map<Reference, Link>();
+  // One node asks once; with more, equal keys give the very same list.
+  const shared = scope.matrix.points.length > 1;
 
-  function bindingOf(reference: Reference, span: Span, producer: Producer): Binding | undefined {
-    if (bindings.has(reference)) return bindings.get(reference);
-    if (!mentions.has(reference.head))
-      mentions.set(reference.head, { span, text: [reference.head, ...reference.fields].join('.') });
-    const binding = bind(reference, span, producer, scope);
-    bindings.set(reference, binding);
-    return binding;
+  function linkOf(reference: Reference, span: Span, producer: Producer): Link {
+    const known = links.get(reference);
+    if (known) return known;
+    const link = { span, binding: bind(reference, span, producer, scope), sources: shared ? new Map() : undefined };
+    links.set(reference, link);
+    return link;
   }
 
   function sourcesOf(artifact: Artifact, point: Point): { many: boolean; sources: readonly Source[] } | undefined {
     const producer = producers.get(artifact.reference.head);
-    const binding = producer && bindingOf(artifact.reference, artifact.span, producer);
-    const key = binding?.keyAt(point);
-    if (!producer || !binding || key === undefined) return undefined;
-    let known = sources.get(artifact.reference);
-    if (!known) {
-      known = new Map();
-      sources.set(artifact.reference, known);
-    }
+    const link = producer && linkOf(artifact.reference, artifact.span, producer);
+    const key = link?.binding?.keyAt(point);
+    if (!producer || !link?.binding || key === undefined) return undefined;
     const id = `${key}\0${artifact.suffix}`;
-    if (!known.has(id)) known.set(id, makeSources(artifact, producer, binding.find(key), sink));
-    const found = known.get(id);
-    return found && { many: binding.many, sources: found };
+    let sources = link.sources?.get(id);
+    if (!sources) {
+      sources = makeSources(artifact, producer, link.binding.find(key), sink);
+      if (sources) link.sources?.set(id, sources);
+    }
+    return sources && { many: link.binding.many, sources };
   }
 
   function collect(value: Value, entry: Entry, point: Point, into: Source[]): { many: boolean } | undefined {
@@ -76,7 +81,11 @@ export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Pro
   }
 
   return {
-    mentions,
+    mentionOf(name) {
+      for (const [{ head, fields }, { span }] of links)
+        if (head === name) return { span, text: [head, ...fields].join('.') };
+      return undefined;
+    },
     role(entry, value, point) {
       if (value === undefined) return undefined;
       if (value instanceof Artifact) {
@@ -96,7 +105,7 @@ export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Pro
       }
       if (!scope.names.checkTask(parsed.value, tree)) return undefined;
       const producer = producers.get(parsed.value.head);
-      const binding = producer && bindingOf(parsed.value, tree, producer);
+      const binding = producer && linkOf(parsed.value, tree, producer).binding;
       if (!producer || !binding) return undefined;
       return (point) => {
         const key = binding.keyAt(point);

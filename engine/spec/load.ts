@@ -64,9 +64,9 @@ export function loadText(text: string, options: LoadOptions): Result<Pipeline, r
     const matrix = expandMatrix(task, params, sink);
     if (matrix) producers.set(task.name, expandProducer({ task, matrix, params, names, sink }));
   }
-  const { nodes, mentions } = expandNodes(producers, pools, root);
+  const { nodes, mentionOf } = expandNodes(producers, pools, root);
   checkPaths(nodes, producers, sink);
-  checkCycles(nodes, mentions, sink);
+  checkCycles(nodes, mentionOf, sink);
 
   const pipeline: Pipeline = {
     root,

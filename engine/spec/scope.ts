@@ -55,6 +55,9 @@ function evaluateOnce(at: (point: Point) => Value | undefined, scope: TaskScope)
 }
 
 function compileTemplate(template: Template, scope: TaskScope, artifacts: boolean): Compiled {
+  const only = template.parts[0];
+  if (template.parts.length === 1 && only !== undefined && typeof only !== 'string')
+    return compileReference(only, template.spanOf(only), scope, artifacts);
   const compiled = new Map<Reference, Compiled>();
   for (const part of template.parts)
     if (typeof part !== 'string') compiled.set(part, compileReference(part, template.spanOf(part), scope, artifacts));
