@@ -1,11 +1,10 @@
 // The training loss: binary cross-entropy with logits, weighted by class, mean over the batch.
 import type { Graph, Node } from './graph/graph.ts';
-import { spatialSum } from './ops/channel.ts';
 import { constant, mul, softplus, sub } from './ops/elementwise.ts';
-import { reshape } from './ops/shape.ts';
+import { sum } from './ops/matrix.ts';
 
 /**
- * Σ over samples n and classes k of weight[k]/Σweight · (softplus(z) - z·y) / N: logits z and labels y (N,K) → (1,1,1,1).
+ * Σ over samples n and classes k of weight[k]/Σweight · (softplus(z) - z·y) / N: logits z and labels y (N,K) → (1).
  * softplus(z) - z·y is -[y·log σ(z) + (1-y)·log(1-σ(z))] without overflow, and takes labels between 0 and 1.
  */
 export function weightedCrossEntropy(graph: Graph, logits: Node, labels: Node, weights: readonly number[]): Node {
@@ -18,5 +17,5 @@ export function weightedCrossEntropy(graph: Graph, logits: Node, labels: Node, w
     [n, k],
     weights.map((weight) => weight / (total * n)),
   );
-  return spatialSum(graph, reshape(graph, mul(graph, each, factors), [1, 1, n, k]));
+  return sum(graph, mul(graph, each, factors));
 }

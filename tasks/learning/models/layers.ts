@@ -5,7 +5,7 @@ import { channelDot, channelSum, gate, sampleScale, scaleShift, spatialSum } fro
 import { conv } from '../ops/convolution.ts';
 import { add, affine, mul, relu, rsqrt, sigmoid, sub, swish } from '../ops/elementwise.ts';
 import { rowScale } from '../ops/matrix.ts';
-import { reshape } from '../ops/shape.ts';
+import { flatten, reshape } from '../ops/shape.ts';
 import { buffer, type Initial, mask, type Network, parameter } from './network.ts';
 
 export interface ConvOptions {
@@ -124,9 +124,9 @@ export function dropout(net: Network, name: string, x: Node, drop: number): Node
 /** A fully connected layer: (N,C,1,1) → (N,classes). */
 export function linear(net: Network, name: string, x: Node, classes: number, bound: number): Node {
   const { graph } = net;
-  const [n, c] = x.shape as [number, number];
+  const c = x.shape[1]!;
   const w = parameter(net, `${name}.weight`, [classes, c], { kind: 'uniform', bound });
   const b = parameter(net, `${name}.bias`, [classes], { kind: 'constant', value: 0 });
   const y = conv(graph, x, reshape(graph, w, [classes, c, 1, 1]), b, { stride: 1, pad: 0, groups: 1 });
-  return reshape(graph, y, [n, classes]);
+  return flatten(graph, y);
 }

@@ -4,8 +4,9 @@
 import type { Graph, Node } from '../graph/graph.ts';
 import { interpret } from '../graph/interpret.ts';
 import { buildModel, type ModelSpec, type Tensors } from '../models/models.ts';
-import { createEmitter, type Emitter } from './emitter.ts';
-import { lower } from './lower.ts';
+import { createEmitter } from './emitter.ts';
+import { createLowering, lower } from './lower.ts';
+import { standardRules } from './standard.ts';
 
 /** `metadata` goes into the file, with `input_size` and `classes`. Throws where a weight is missing or misshapen. */
 export function exportOnnx(
@@ -18,7 +19,7 @@ export function exportOnnx(
   const given = new Map([[x.id, e.input('x', ['batch', ...x.shape.slice(1)])]]);
   const folded = foldConstants(net.graph, x, logits, feedsOf(weights, [...net.parameters, ...net.buffers]));
   for (const { node, value } of folded) given.set(node.id, e.floats(value, node.shape));
-  const [name] = lower(net.graph, [logits], e as Emitter, given, { training: false, block: 1 });
+  const [name] = lower(net.graph, [logits], createLowering(e), given, standardRules);
   e.output('logits', name!, ['batch', ...logits.shape.slice(1)]);
   return e.encode({ ...metadata, input_size: String(spec.input), classes: String(logits.shape[1]) });
 }

@@ -10,8 +10,10 @@ import type { Mask, Network } from '../models/network.ts';
 import { constant } from '../ops/elementwise.ts';
 import { input } from '../ops/shape.ts';
 import { type AdamW, addAdamW, follow, HOST_NUMBERS } from './adamw.ts';
+import { cpuInput, cpuRules } from './cpu.ts';
+import { chooseLayout } from './cpuLayout.ts';
 import { createEmitter, type Emitter } from './emitter.ts';
-import { lower } from './lower.ts';
+import { createLowering, lower } from './lower.ts';
 
 export interface TrainingGraph {
   /** Inputs x, y, params, m, v, buffers, masks, host; outputs params_out, m_out, v_out, buffers_out, result. */
@@ -72,7 +74,13 @@ export function buildTrainingGraph(
 
   const statistics = net.buffers.map((declared) => net.statistics.get(declared.name)!);
   const wanted = [step.loss, step.logits, ...step.gradients, ...statistics];
-  const names = lower(net.graph, wanted, e, given, { training: true, block });
+  const l = createLowering(e);
+  const layout = chooseLayout(batch, block, true);
+  for (const node of net.graph.nodes) {
+    const name = given.get(node.id);
+    if (name !== undefined) given.set(node.id, cpuInput(l, node, name, layout));
+  }
+  const names = lower(net.graph, wanted, l, given, cpuRules(layout));
   const [loss, logits] = names as [string, string];
   const gradients = names.slice(2, 2 + step.gradients.length);
   const resultLength = 1 + step.logits.shape[0]! * step.logits.shape[1]!;

@@ -1,5 +1,5 @@
 // Small matrix algebra on weights and statistics: products, transposes, a factor a row, a sum a row.
-import { apply, type Graph, type Node, type Op, sameShape, shapeError, sizeOf } from '../graph/graph.ts';
+import { apply, type Graph, type Node, type Op, type Shape, sameShape, shapeError, sizeOf } from '../graph/graph.ts';
 
 type None = Record<string, never>;
 const none: None = {};
@@ -71,6 +71,23 @@ export const rowDotOp: Op<None> = {
   },
 };
 
+/** Σ of everything: any shape → (1). */
+export const sumOp: Op<None> = {
+  name: 'sum',
+  shape: () => [1],
+  evaluate: ([x]) => Float64Array.of(x!.reduce((a, b) => a + b, 0)),
+  gradient: (graph, node, dy) => [apply(graph, fillOp, [dy], { shape: node.inputs[0]!.shape }) as unknown as Node],
+};
+
+/** (1) → any shape. */
+export const fillOp: Op<{ shape: Shape }> = {
+  name: 'fill',
+  shape: (_shapes, { shape }) => shape,
+  evaluate: ([x], node) => new Float64Array(sizeOf(node.shape)).fill(x![0]!),
+  gradient: (graph, _node, dy) => [sum(graph, dy)],
+};
+
+export const sum = (graph: Graph, x: Node): Node => apply(graph, sumOp, [x], none);
 export const matmul = (graph: Graph, a: Node, b: Node, transposeA = false, transposeB = false): Node =>
   apply(graph, matmulOp, [a, b], { transposeA, transposeB }) as unknown as Node;
 export const rowScale = (graph: Graph, x: Node, s: Node): Node => apply(graph, rowScaleOp, [x, s], none);

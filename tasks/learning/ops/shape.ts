@@ -1,6 +1,5 @@
 // Operations that only move values: the graph's inputs, reshape, concatenation and slices along channels.
 import { apply, type Graph, type Node, type Op, type Shape, shapeError, sizeOf } from '../graph/graph.ts';
-import { add } from './elementwise.ts';
 
 /** What an input is: a trained parameter, a running statistic, or data of the step (images, labels, masks). */
 export type InputRole = 'parameter' | 'buffer' | 'data';
@@ -13,6 +12,7 @@ export const inputOp: Op<{ name: string; role: InputRole; shape: Shape }> = {
   },
 };
 
+/** The same values under another shape; for weights and tables, never for images. */
 export const reshapeOp: Op<{ shape: Shape }> = {
   name: 'reshape',
   shape(shapes, { shape }) {
@@ -21,6 +21,26 @@ export const reshapeOp: Op<{ shape: Shape }> = {
   },
   evaluate: ([x]) => x!,
   gradient: (graph, node, dy) => [reshape(graph, dy, node.inputs[0]!.shape)],
+};
+
+/** (N,C,1,1) → (N,C): from an image of one pixel to a table. */
+export const flattenOp: Op<Record<string, never>> = {
+  name: 'flatten',
+  shape(shapes) {
+    const [n, c, h, w] = shapes[0]!;
+    if (h !== 1 || w !== 1) throw shapeError('flatten', shapes, '(N,C,1,1)');
+    return [n!, c!];
+  },
+  evaluate: ([x]) => x!,
+  gradient: (graph, _node, dy) => [apply(graph, unflattenOp, [dy], {})],
+};
+
+/** (N,C) → (N,C,1,1). */
+export const unflattenOp: Op<Record<string, never>> = {
+  name: 'unflatten',
+  shape: ([x]) => [x![0]!, x![1]!, 1, 1],
+  evaluate: ([x]) => x!,
+  gradient: (graph, _node, dy) => [flatten(graph, dy)],
 };
 
 /** (N,C1,H,W), (N,C2,H,W), … → (N,C1+C2+…,H,W). */
@@ -100,8 +120,7 @@ export const input = (graph: Graph, name: string, role: InputRole, shape: Shape)
   apply(graph, inputOp, [], { name, role, shape }) as unknown as Node;
 export const reshape = (graph: Graph, x: Node, shape: Shape): Node =>
   apply(graph, reshapeOp, [x], { shape }) as unknown as Node;
+export const flatten = (graph: Graph, x: Node): Node => apply(graph, flattenOp, [x], {});
 export const concat = (graph: Graph, xs: readonly Node[]): Node => apply(graph, concatOp, xs, {});
 export const sliceChannels = (graph: Graph, x: Node, start: number, end: number): Node =>
   apply(graph, sliceChannelsOp, [x], { start, end }) as unknown as Node;
-/** Σ of several equal shapes. */
-export const sum = (graph: Graph, xs: readonly Node[]): Node => xs.reduce((a, b) => add(graph, a, b));

@@ -7,7 +7,7 @@ import { interpret } from '../../../tasks/learning/graph/interpret.ts';
 import { buildStep } from '../../../tasks/learning/onnx/training.ts';
 import { createTrainer, type ModelSpec, type Trainer } from '../../../tasks/learning/trainer.ts';
 import { filledWeights, mixed } from './mixed.ts';
-import { runLowered, worst } from './rig.ts';
+import { type How, runLowered, worst } from './rig.ts';
 
 interface Golden {
   side: number;
@@ -78,12 +78,16 @@ describe.each(networks)('%s against PyTorch', (name, partial) => {
     });
   });
 
-  it('has the same gradients when lowered, in float32', async () => {
+  it.each([
+    ['standard operators', 'standard'],
+    ['the CPU', { lanes: 1, block: 1 }],
+  ] as [string, How][])('has the same gradients when lowered to %s, in float32', async (_way, how) => {
     const step = buildStep(spec, golden.batch, classWeights);
     const [loss, logits, ...gradients] = await runLowered(
       step.net.graph,
       [step.loss, step.logits, ...step.gradients],
       feeds,
+      how,
     );
     expect(loss![0]).toBeCloseTo(golden.steps[0]!, 5);
     expect(worst(logits!, golden.logits)).toBeLessThan(1e-4);

@@ -2,12 +2,12 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { differentiate } from '../../../tasks/learning/graph/gradient.ts';
 import { createGraph, type Graph, type Node, type Shape, sizeOf } from '../../../tasks/learning/graph/graph.ts';
+import { cpuInput, cpuOutput, cpuRules, isCpuImage } from '../../../tasks/learning/onnx/cpu.ts';
+import type { CpuLayout } from '../../../tasks/learning/onnx/cpuLayout.ts';
 import { createEmitter } from '../../../tasks/learning/onnx/emitter.ts';
-import { lower } from '../../../tasks/learning/onnx/lower.ts';
-import { blockSize } from '../../../tasks/learning/onnx/probe.ts';
-import { spatialSum } from '../../../tasks/learning/ops/channel.ts';
-import { constant, mul } from '../../../tasks/learning/ops/elementwise.ts';
-import { input, reshape } from '../../../tasks/learning/ops/shape.ts';
+import { createLowering, lower } from '../../../tasks/learning/onnx/lower.ts';
+import { standardRules } from '../../../tasks/learning/onnx/standard.ts';
+import { input } from '../../../tasks/learning/ops/shape.ts';
 import { createRandom } from '../../../tasks/learning/random.ts';
 
 /** Standard normal numbers, exactly representable in float32. */
@@ -16,48 +16,60 @@ export function normals(length: number, seed: number): Float32Array {
   return Float32Array.from({ length }, () => random.normal());
 }
 
+/** A shape of four axes that is a weight, not an image. */
+export const weight = (...shape: number[]): Shape => Object.assign(shape, { weight: true });
+
 export interface Case {
   readonly graph: Graph;
   readonly inputs: readonly Node[];
   readonly output: Node;
-  readonly loss: Node;
+  /** Gradients of Σ output·seed. */
   readonly gradients: readonly Node[];
   readonly feeds: Map<string, Float32Array>;
 }
 
-/** A graph of `build` over inputs of these shapes, the loss Σ output·random, and its gradients. */
-export function buildCase(shapes: readonly Shape[], build: (graph: Graph, ...xs: Node[]) => Node, seed = 1): Case {
+/** A graph of `build` over inputs of these shapes, and the gradients of Σ output·seed with random numbers as seed. */
+export function buildCase(shapes: readonly Shape[], build: (graph: Graph, ...xs: Node[]) => Node): Case {
   const graph = createGraph();
-  const inputs = shapes.map((shape, i) => input(graph, `x${i}`, 'parameter', shape));
+  const inputs = shapes.map((shape, i) => {
+    const role = shape.length === 4 && !('weight' in shape) ? 'data' : 'parameter';
+    return input(graph, `x${i}`, role, [...shape]);
+  });
   const output = build(graph, ...inputs);
-  const size = sizeOf(output.shape);
-  const weights = input(graph, 'weights', 'data', output.shape);
-  const loss = spatialSum(graph, reshape(graph, mul(graph, output, weights), [1, 1, 1, size]));
-  const gradients = differentiate(graph, loss, constant(graph, loss.shape, [1]), inputs);
-  const feeds = new Map(inputs.map((x, i) => [`x${i}`, normals(sizeOf(x.shape), seed + i)]));
-  feeds.set('weights', normals(size, seed + 100));
-  return { graph, inputs, output, loss, gradients, feeds };
+  const seed = input(graph, 'seed', isCpuImage(output) ? 'data' : 'parameter', output.shape);
+  const gradients = differentiate(graph, output, seed, inputs);
+  const feeds = new Map(inputs.map((x, i) => [`x${i}`, normals(sizeOf(x.shape), i + 1)]));
+  feeds.set('seed', normals(sizeOf(output.shape), 100));
+  return { graph, inputs, output, gradients, feeds };
 }
 
-/** The same graph by ONNX Runtime on the CPU. */
+/** How a graph is lowered in a test: to standard operators, or for the CPU with a layout of its own. */
+export type How = 'standard' | CpuLayout;
+
+/** The same graph by ONNX Runtime on the CPU; values as their shapes say, whatever the layout. */
 export async function runLowered(
   graph: Graph,
   outputs: readonly Node[],
   feeds: ReadonlyMap<string, Float32Array>,
-  block?: number,
+  how: How,
 ): Promise<Float32Array[]> {
   const e = createEmitter();
+  const l = createLowering(e);
   const given = new Map<number, string>();
   const tensors: Record<string, Tensor> = {};
   for (const node of graph.nodes) {
     const name = node.attributes.name as string;
     const data = node.op.name === 'input' ? feeds.get(name) : undefined;
     if (data === undefined) continue;
-    given.set(node.id, e.input(name, node.shape));
+    const given1 = e.input(name, node.shape);
+    given.set(node.id, how === 'standard' ? given1 : cpuInput(l, node, given1, how));
     tensors[name] = new Tensor('float32', data, node.shape);
   }
-  const names = lower(graph, outputs, e, given, { training: true, block: block ?? (await blockSize()) });
-  for (const [i, name] of names.entries()) e.output(`out${i}`, name, outputs[i]!.shape);
+  const names = lower(graph, outputs, l, given, how === 'standard' ? standardRules : cpuRules(how));
+  for (const [i, name] of names.entries()) {
+    const node = outputs[i]!;
+    e.output(`out${i}`, how === 'standard' ? name : cpuOutput(l, node, name, how), node.shape);
+  }
   const session = await InferenceSession.create(e.encode(), { intraOpNumThreads: 2, logSeverityLevel: 3 });
   const results = await session.run(tensors);
   await session.release();

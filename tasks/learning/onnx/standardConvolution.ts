@@ -1,17 +1,15 @@
-// Convolutions and their gradients for ONNX Runtime's CPU provider. Each case takes the algorithm that was measured
-// fastest with weights that change from step to step (so none of the runtime's constant-weight transforms apply).
+// Convolutions and their gradients in standard operators, images as (N,C,H,W). Weight gradients are matrix products, input
+// gradients convolutions with turned weights (or ConvTranspose at a stride).
 import type { Node, Shape } from '../graph/graph.ts';
 import type { ConvAttributes } from '../ops/convolution.ts';
 import type { Lowering } from './lower.ts';
 
 type Dims = readonly [number, number, number, number];
-const NCHWC = 'com.microsoft.nchwc';
 
 const attributesOf = (node: Node): ConvAttributes => node.attributes as unknown as ConvAttributes;
 const area = (shape: Shape): number => shape[2]! * shape[3]!;
 const isPointwise = (w: Shape, { stride, groups }: ConvAttributes): boolean =>
   w[2] === 1 && w[3] === 1 && stride === 1 && groups === 1;
-const isDepthwise = (w: Shape, { groups }: ConvAttributes): boolean => w[1] === 1 && w[0] === groups;
 
 export function convAttributes(w: Shape, { stride, pad, groups }: ConvAttributes) {
   return {
@@ -23,26 +21,13 @@ export function convAttributes(w: Shape, { stride, pad, groups }: ConvAttributes
   };
 }
 
-export function lowerConv(l: Lowering, node: Node, [x, w, bias]: string[]): string {
-  const [xShape, wShape] = node.inputs.map((input) => input.shape) as [Dims, Dims];
+export function standardConv(l: Lowering, node: Node, [x, w, bias]: string[]): string {
+  const wShape = node.inputs[1]!.shape;
   const attributes = attributesOf(node);
-  const blocked = l.training && bias === undefined && canBlock(l, wShape, attributes);
-  if (blocked) {
-    const y = l.emit(
-      'Conv',
-      [toBlocked(l, x!), blockWeights(l, w!, wShape)],
-      convAttributes(wShape, attributes),
-      NCHWC,
-    );
-    return fromBlocked(l, y, node.shape);
-  }
-  if (l.training && bias === undefined && isPointwise(wShape, attributes) && area(xShape) > 1) {
-    return unflatten(l, product(l, l.reshape(w!, [wShape[0], wShape[1]]), flatten(l, x!, xShape)), node.shape);
-  }
   return l.emit('Conv', bias === undefined ? [x!, w!] : [x!, w!, bias], convAttributes(wShape, attributes));
 }
 
-export function lowerConvInputGrad(l: Lowering, node: Node, [dy, w]: string[]): string {
+export function standardConvInputGrad(l: Lowering, node: Node, [dy, w]: string[]): string {
   const [dyShape, wShape] = node.inputs.map((input) => input.shape) as [Dims, Dims];
   const attributes = attributesOf(node);
   const { stride, pad, groups } = attributes;
@@ -55,18 +40,6 @@ export function lowerConvInputGrad(l: Lowering, node: Node, [dy, w]: string[]): 
     );
   }
   const flippedPad = wShape[2] - 1 - pad;
-  if (canBlock(l, wShape, attributes) && (stride === 1 || (stride === 2 && isEven(node.shape)))) {
-    const blocks = toBlocked(l, dy!);
-    const stuffed = stride === 1 ? blocks : zeroStuff(l, blocks, dyShape);
-    const extra = extraEnd(node.shape, dyShape, wShape, attributes);
-    const after = stride === 1 ? [flippedPad, flippedPad] : extra.map((rows) => flippedPad + rows - 1);
-    const conv = {
-      ...convAttributes(wShape, { stride: 1, pad: 0, groups }),
-      pads: [flippedPad, flippedPad, ...after],
-    };
-    const dx = l.emit('Conv', [stuffed, blockWeights(l, flip(l, w!, wShape), wShape)], conv, NCHWC);
-    return fromBlocked(l, dx, node.shape);
-  }
   if (stride === 1) {
     const [cout, perGroup, k] = wShape;
     const turned = transposeGroups(l, flip(l, w!, wShape), wShape, groups);
@@ -80,7 +53,7 @@ export function lowerConvInputGrad(l: Lowering, node: Node, [dy, w]: string[]): 
   });
 }
 
-export function lowerConvWeightGrad(l: Lowering, node: Node, [x, dy]: string[]): string {
+export function standardConvWeightGrad(l: Lowering, node: Node, [x, dy]: string[]): string {
   const [xShape, dyShape] = node.inputs.map((input) => input.shape) as [Dims, Dims];
   const wShape = node.shape as Dims;
   const attributes = attributesOf(node);
@@ -88,7 +61,6 @@ export function lowerConvWeightGrad(l: Lowering, node: Node, [x, dy]: string[]):
     const dw = productOverSamples(l, dy!, dyShape, x!, xShape);
     return l.reshape(dw, wShape);
   }
-  if (canBlock(l, wShape, attributes)) return depthwiseWeightGrad(l, node, x!, dy!);
   if (attributes.groups === 1) return denseWeightGrad(l, node, x!, dy!);
   return groupedWeightGrad(l, node, x!, dy!);
 }
@@ -96,6 +68,9 @@ export function lowerConvWeightGrad(l: Lowering, node: Node, [x, dy]: string[]):
 /** (N,C,H,W) → (N,C,HW). */
 const flatten = (l: Lowering, x: string, shape: Dims): string => l.reshape(x, [shape[0], shape[1], area(shape)]);
 const unflatten = (l: Lowering, x: string, shape: Shape): string => l.reshape(x, shape);
+/** a·bᵀ within each sample. */
+const timesTransposed = (l: Lowering, a: string, b: string): string =>
+  l.emit('MatMul', [a, l.emit('Transpose', [b], { perm: [0, 2, 1] })]);
 const product = (l: Lowering, a: string, b: string): string => l.emit('MatMul', [a, b]);
 
 /** Σ over samples of dy·xᵀ: (N,Cout,HW), (N,Cin,HW) → (Cout,Cin). */
@@ -117,14 +92,14 @@ function productOverSamples(l: Lowering, dy: string, dyShape: Dims, x: string, x
     const turned = l.emit('Transpose', [flatten(l, t, shape)], { perm: [1, 0, 2] });
     return l.reshape(turned, [shape[1], n * columns]);
   };
-  return l.emit('FusedMatMul', [rows(dy, dyShape), rows(x, xShape)], { transB: 1 }, 'com.microsoft');
+  return l.emit('Gemm', [rows(dy, dyShape), rows(x, xShape)], { transB: 1 });
 }
 
 /** w (Cout,Cin/g,K,K) reversed along both kernel axes. */
-function flip(l: Lowering, w: string, wShape: Dims): string {
-  if (wShape[2] === 1 && wShape[3] === 1) return w;
-  const taps = wShape[2] * wShape[3];
-  const flat = l.reshape(w, [wShape[0] * wShape[1], taps]);
+export function flip(l: Lowering, w: string, wShape: Shape): string {
+  if (wShape[2]! * wShape[3]! === 1) return w;
+  const taps = wShape[2]! * wShape[3]!;
+  const flat = l.reshape(w, [wShape[0]! * wShape[1]!, taps]);
   const order = l.ints(Array.from({ length: taps }, (_, i) => taps - 1 - i));
   return l.reshape(l.emit('Gather', [flat, order], { axis: 1 }), wShape);
 }
@@ -137,60 +112,9 @@ function transposeGroups(l: Lowering, w: string, [cout, perGroup, kh, kw]: Dims,
 }
 
 /** Rows and columns at the end of x that no window of the forward convolution covers. */
-function extraEnd(x: Shape, y: Shape, w: Shape, { stride, pad }: ConvAttributes): [number, number] {
+export function extraEnd(x: Shape, y: Shape, w: Shape, { stride, pad }: ConvAttributes): [number, number] {
   const extra = (axis: number): number => x[axis]! - ((y[axis]! - 1) * stride + w[axis]! - 2 * pad);
   return [extra(2), extra(3)];
-}
-
-const isEven = (shape: Shape): boolean => shape[2]! % 2 === 0 && shape[3]! % 2 === 0;
-
-/** Depthwise convolutions run 4 times faster in the runtime's blocked layout, where the processor has it. */
-function canBlock(l: Lowering, w: Shape, attributes: ConvAttributes): boolean {
-  return l.block > 1 && isDepthwise(w, attributes) && w[0]! % Math.max(16, l.block) === 0;
-}
-
-/** (N,C,H,W) → (N,C/b,H,W,b), which the runtime still describes as (N,C,H,W). */
-const toBlocked = (l: Lowering, x: string): string => l.emit('ReorderInput', [x], { channels_last: 0 }, NCHWC);
-const fromBlocked = (l: Lowering, x: string, shape: Shape): string =>
-  l.emit('ReorderOutput', [x], { channels: shape[1]!, channels_last: 0 }, NCHWC);
-
-/** Depthwise weights (C,1,K,K) in the blocked order (C/b,K·K,b). */
-function blockWeights(l: Lowering, w: string, [c, , kh, kw]: Dims): string {
-  const rows = l.reshape(w, [c / l.block, l.block, kh * kw]);
-  return l.reshape(l.emit('Transpose', [rows], { perm: [0, 2, 1] }), [c, 1, kh, kw]);
-}
-
-/** Blocked (N,C,H,W) → blocked (N,C,2H,2W): a zero after every row and column. */
-function zeroStuff(l: Lowering, x: string, [n, c, h, w]: Dims): string {
-  const open = l.reshape(x, [(n * c) / l.block, h, 1, w, l.block]);
-  const padded = l.emit('Pad', [open, l.ints([0, 0, 0, 0, 0, 0, 0, 1, 0, l.block])]);
-  return l.reshape(padded, [n, c, 2 * h, 2 * w]);
-}
-
-/**
- * A depthwise weight gradient is a depthwise convolution of x by dy, a K×K result for every sample and channel: in the
- * blocked layout dy can serve as the kernel as it lies. The stride of the forward becomes the kernel's dilation.
- */
-function depthwiseWeightGrad(l: Lowering, node: Node, x: string, dy: string): string {
-  const [xShape, dyShape] = node.inputs.map((input) => input.shape) as [Dims, Dims];
-  const [c, , k] = node.shape as Dims;
-  const { stride, pad } = attributesOf(node);
-  const n = xShape[0];
-  const planes = n * c;
-  const kernel = [dyShape[2], dyShape[3]];
-  const ends = extraEnd(xShape, dyShape, node.shape, attributesOf(node)).map((extra) => pad - extra);
-  const each = l.emit(
-    'Conv',
-    [
-      l.reshape(toBlocked(l, x), [1, planes, xShape[2], xShape[3]]),
-      l.reshape(toBlocked(l, dy), [planes, 1, dyShape[2], dyShape[3]]),
-    ],
-    { kernel_shape: kernel, strides: [1, 1], dilations: [stride, stride], pads: [pad, pad, ...ends], group: planes },
-    NCHWC,
-  );
-  const plain = fromBlocked(l, each, [1, planes, k, k]);
-  const summed = l.emit('ReduceSum', [l.reshape(plain, [n, c * k * k]), l.ints([0])], { keepdims: 0 });
-  return l.reshape(summed, node.shape);
 }
 
 /** x, padded, shifted and strided so that it lies under dy for the tap (r, s): (N,Cin,Ho·Wo). */
@@ -219,7 +143,7 @@ function denseWeightGrad(l: Lowering, node: Node, x: string, dy: string): string
   const taps: string[] = [];
   for (let r = 0; r < k; r++) for (let s = 0; s < k; s++) taps.push(tap(l, padded, r, s, stride, xShape, dyShape));
   const columns = taps.length === 1 ? taps[0]! : l.emit('Concat', taps, { axis: 1 });
-  const each = l.emit('FusedMatMul', [flatten(l, dy, dyShape), columns], { transB: 1 }, 'com.microsoft');
+  const each = timesTransposed(l, flatten(l, dy, dyShape), columns);
   const dw = l.emit('ReduceSum', [each, l.ints([0])], { keepdims: 0 }); // (Cout, K·K·Cin)
   const turned = l.emit('Transpose', [l.reshape(dw, [cout, k * k, cin])], { perm: [0, 2, 1] });
   return l.reshape(turned, node.shape);
@@ -239,7 +163,7 @@ function groupedWeightGrad(l: Lowering, node: Node, x: string, dy: string): stri
     for (let s = 0; s < k; s++) {
       const shifted = tap(l, padded, r, s, stride, xShape, dyShape);
       const groupsOfX = l.reshape(shifted, [n * groups, cin / groups, columns]);
-      const each = l.emit('FusedMatMul', [dyGroups, groupsOfX], { transB: 1 }, 'com.microsoft');
+      const each = timesTransposed(l, dyGroups, groupsOfX);
       const samples = l.reshape(each, [n, cout * perGroup]);
       taps.push(l.reshape(l.emit('ReduceSum', [samples, l.ints([0])], { keepdims: 0 }), [cout, perGroup, 1]));
     }
