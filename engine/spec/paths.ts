@@ -27,6 +27,7 @@ export function normalizeOutput(path: string): { path: string } | { trouble: str
 
 /** A part of an output, without `.` and doubled slashes; undefined when `..` would leave it. */
 export function normalizeSubpath(suffix: string): string | undefined {
+  if (suffix === '') return suffix;
   const parts = suffix.split('/').filter((part) => part !== '' && part !== '.');
   return parts.includes('..') ? undefined : parts.join('/');
 }

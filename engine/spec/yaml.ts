@@ -214,9 +214,8 @@ function mergeInto(entries: Map<string, Entry>, merged: Tree, sink: Sink): void 
   for (const [key, entry] of merged.entries) if (!entries.has(key)) entries.set(key, entry);
 }
 
+/** Past the bracket that ends a flow collection; only white space, commas and comments lie before it. */
 function closingBracket(text: string, from: number): number {
-  const match = /[\]}]/g;
-  match.lastIndex = from;
-  const found = match.exec(text);
-  return found ? found.index + 1 : from;
+  for (let at = from; at < text.length; at++) if (text[at] === ']' || text[at] === '}') return at + 1;
+  return from;
 }
