@@ -24,25 +24,26 @@ export function select(
   options: SelectOptions = {},
 ): Result<string[], SelectTrouble> {
   const { nodes } = pipeline;
-  const chosen = new Set<number>();
-  let needs: number[][] | undefined;
-  const needsOnce = () => (needs ??= needsByIndex(nodes));
-  const add = (found: Iterable<number>, withNeeds: boolean) => {
-    for (const i of withNeeds ? reach(found, needsOnce()) : found) chosen.add(i);
-  };
-  if (selectors.length === 0) {
-    const wanted = new Set(pipeline.defaults);
-    add(
-      indicesWhere(nodes, (node) => wanted.has(node.name)),
-      !options.only,
-    );
-  }
-  for (const selector of selectors) {
+  const index = new Map(nodes.map((node, i) => [node.name, i]));
+  // Gathered first and followed once, so that ten thousand names cost no more than one.
+  const alone: number[] = [];
+  const withNeeds: number[] = [];
+  const withUsers: number[] = [];
+  const names = selectors.length === 0 ? pipeline.defaults : selectors;
+  for (const selector of names) {
     const { text, needed, users } = parse(selector);
-    const found = match(text, pipeline);
+    const exact = index.get(text);
+    const found = exact === undefined ? match(text, pipeline) : ok([exact]);
     if (!found.ok) return found;
-    add(found.value, needed || !options.only);
-    if (users) add(reach(found.value, neededByIndex(needsOnce())), !options.only);
+    for (const i of found.value) (needed || !options.only ? withNeeds : alone).push(i);
+    if (users) for (const i of found.value) withUsers.push(i);
+  }
+  const chosen = new Set(alone);
+  if (withNeeds.length > 0 || withUsers.length > 0) {
+    const needs = needsByIndex(nodes);
+    const users = withUsers.length > 0 ? reach(withUsers, neededByIndex(needs)) : [];
+    for (const i of users) (options.only ? alone : withNeeds).push(i);
+    for (const i of [...alone, ...reach(withNeeds, needs)]) chosen.add(i);
   }
   return ok([...chosen].sort((a, b) => a - b).map((i) => nodes[i]!.name));
 }
@@ -55,8 +56,6 @@ function parse(selector: string): { text: string; needed: boolean; users: boolea
 
 function match(text: string, pipeline: Pipeline): Result<number[], SelectTrouble> {
   const { nodes } = pipeline;
-  const exact = indicesWhere(nodes, (node) => node.name === text);
-  if (exact.length > 0) return ok(exact);
   const pattern = parsePattern(text);
   if (pattern) {
     const ofTask = indicesWhere(nodes, (node) => pattern.task(node.task));
