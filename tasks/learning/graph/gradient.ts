@@ -1,5 +1,6 @@
 // Reverse-mode differentiation: walks the graph backwards and adds, by each operation's own rule, the nodes that compute
 // the gradients. Only paths that lead to something asked for are followed (never into the images).
+import { gateShift, scaleShift } from '../ops/channel.ts';
 import { add } from '../ops/elementwise.ts';
 import { type Graph, type Node, reachable, sameShape } from './graph.ts';
 
@@ -13,10 +14,15 @@ export function differentiate(graph: Graph, loss: Node, seed: Node, wanted: read
   const path = reachable(graph, [loss]);
   for (const node of path) if (node.inputs.some((input) => leads.has(input.id))) leads.add(node.id);
 
-  const gradients = new Map<number, Node>([[loss.id, seed]]);
+  const terms = new Map<number, Node[]>([[loss.id, [seed]]]);
+  const gradients = new Map<number, Node>();
+  const wantedIds = new Set(wanted.map((node) => node.id));
   for (const node of path.reverse()) {
-    const dy = gradients.get(node.id);
-    if (dy === undefined || !node.inputs.some((input) => leads.has(input.id))) continue;
+    const parts = terms.get(node.id);
+    if (parts === undefined || !leads.has(node.id)) continue;
+    const dy = total(graph, parts);
+    if (wantedIds.has(node.id)) gradients.set(node.id, dy);
+    if (!node.inputs.some((input) => leads.has(input.id))) continue;
     if (node.op.gradient === undefined) throw new Error(`${node.op.name}: this operation has no gradient`);
     node.op.gradient(graph, node, dy).forEach((dx, i) => {
       const input = node.inputs[i]!;
@@ -24,8 +30,7 @@ export function differentiate(graph: Graph, loss: Node, seed: Node, wanted: read
       if (!sameShape(dx.shape, input.shape)) {
         throw new Error(`${node.op.name}: gradient ${i} has shape [${dx.shape}], its input [${input.shape}]`);
       }
-      const before = gradients.get(input.id);
-      gradients.set(input.id, before === undefined ? dx : add(graph, before, dx));
+      terms.set(input.id, [...(terms.get(input.id) ?? []), dx]);
     });
   }
   return wanted.map((node) => {
@@ -33,4 +38,34 @@ export function differentiate(graph: Graph, loss: Node, seed: Node, wanted: read
     if (gradient === undefined) throw new Error(`gradient: node ${node.id} (${node.op.name}) has none`);
     return gradient;
   });
+}
+
+/**
+ * The sum of the terms of a gradient. Values that are the same over a channel or a plane join a scaled term, so that they
+ * are never spread over an image of their own (batch norm and squeeze-and-excitation make such terms).
+ */
+function total(graph: Graph, terms: readonly Node[]): Node {
+  const byChannel = absorb(terms, 'channelBroadcast', 'channelScale', (shifts, [x, scale]) =>
+    scaleShift(graph, x!, scale!, sum(graph, shifts)),
+  );
+  const byPlane = absorb(byChannel, 'spatialBroadcast', 'gate', (shifts, [x, g]) =>
+    gateShift(graph, x!, g!, sum(graph, shifts)),
+  );
+  return sum(graph, byPlane);
+}
+
+const sum = (graph: Graph, terms: readonly Node[]): Node => terms.reduce((a, b) => add(graph, a, b));
+
+/** Replaces the first term by `scaled` and all by `spread` with what `join` makes of their inputs, where both occur. */
+function absorb(
+  terms: readonly Node[],
+  spread: string,
+  scaled: string,
+  join: (shifts: Node[], inputs: readonly Node[]) => Node,
+): readonly Node[] {
+  const shifts = terms.filter((term) => term.op.name === spread).map((term) => term.inputs[0]!);
+  const host = terms.find((term) => term.op.name === scaled);
+  if (shifts.length === 0 || host === undefined) return terms;
+  const rest = terms.filter((term) => term !== host && term.op.name !== spread);
+  return [join(shifts, host.inputs), ...rest];
 }

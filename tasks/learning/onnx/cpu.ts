@@ -31,6 +31,11 @@ export function cpuRules(layout: CpuLayout): Rules {
       const spread = points(l, g!, node.shape, layout);
       return l.reshape(l.emit('Mul', [planes(l, x!, node.shape, layout), spread]), rows(node));
     },
+    gateShift: (l, node, [x, g, p]) => {
+      const at = (t: string): string => points(l, t, node.shape, layout);
+      const scaled = l.emit('Mul', [planes(l, x!, node.shape, layout), at(g!)]);
+      return l.reshape(l.emit('Add', [scaled, at(p!)]), rows(node));
+    },
     spatialBroadcast: (l, node, [v]) => {
       const { c, groups, area } = sidesOf(node.shape, layout);
       const spread = l.emit('Expand', [points(l, v!, node.shape, layout), l.ints([c, groups, area, layout.lanes])]);

@@ -5,6 +5,15 @@ import { addBytes, addFloat, addInt, addMessage, addText, type Message, readFiel
 type Attribute = number | string | readonly number[] | { readonly float: number };
 type Dimension = number | string;
 
+interface NodeRecord {
+  readonly name: string;
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Record<string, Attribute>;
+  readonly domain: string;
+}
+
 export interface Emitter {
   /** Adds a node with one output and returns the output's name. Integers are INT attributes; floats need `{float}`. */
   emit(op: string, inputs: readonly string[], attributes?: Record<string, Attribute>, domain?: string): string;
@@ -32,7 +41,9 @@ const INT64 = 7;
 const OPSETS = { '': 18, 'com.microsoft': 1, 'com.microsoft.nchwc': 1 } as const;
 
 export function createEmitter(): Emitter {
-  const graph = { nodes: [] as Message, constants: [] as Message, inputs: [] as Message, outputs: [] as Message };
+  const nodes: NodeRecord[] = [];
+  const renamed = new Map<string, string>();
+  const graph = { constants: [] as Message, inputs: [] as Message, outputs: [] as Message };
   const domains = new Set<string>(['']);
   const constants = new Map<string, string>();
   let count = 0;
@@ -40,7 +51,7 @@ export function createEmitter(): Emitter {
   const emitMany: Emitter['emitMany'] = (op, inputs, outputs, attributes = {}, domain = '') => {
     domains.add(domain);
     const names = Array.from({ length: outputs }, (_, i) => `t${count}${i === 0 ? '' : `_${i}`}`);
-    addMessage(graph.nodes, 1, nodeMessage(`n${count}`, op, inputs, names, attributes, domain));
+    nodes.push({ name: `n${count}`, op, inputs, outputs: names, attributes, domain });
     count += 1;
     return names;
   };
@@ -69,11 +80,21 @@ export function createEmitter(): Emitter {
       return name;
     },
     output(name, source, shape) {
-      addMessage(graph.nodes, 1, nodeMessage(`out_${name}`, 'Identity', [source], [name], {}, ''));
+      // The node's own output takes the name, which saves a copy, unless it has been given one already.
+      if (renamed.has(source) || !nodes.some((node) => node.outputs.includes(source))) {
+        nodes.push({
+          name: `out_${name}`,
+          op: 'Identity',
+          inputs: [source],
+          outputs: [name],
+          attributes: {},
+          domain: '',
+        });
+      } else renamed.set(source, name);
       addMessage(graph.outputs, 12, valueMessage(name, shape));
     },
     nodeCount: () => count,
-    encode: (metadata = {}) => encodeModel(graph, domains, metadata),
+    encode: (metadata = {}) => encodeModel({ ...graph, nodes: encodeNodes(nodes, renamed) }, domains, metadata),
   };
 }
 
@@ -110,14 +131,17 @@ export function readMetadata(model: Uint8Array): Record<string, string> {
   return Object.fromEntries(readFields(model, 14).map((entry) => [text(entry, 1), text(entry, 2)]));
 }
 
-function nodeMessage(
-  name: string,
-  op: string,
-  inputs: readonly string[],
-  outputs: readonly string[],
-  attributes: Record<string, Attribute>,
-  domain: string,
-): Message {
+function encodeNodes(nodes: readonly NodeRecord[], renamed: ReadonlyMap<string, string>): Message {
+  const name = (value: string): string => renamed.get(value) ?? value;
+  const message: Message = [];
+  for (const node of nodes) {
+    const [inputs, outputs] = [node.inputs.map(name), node.outputs.map(name)];
+    addMessage(message, 1, nodeMessage({ ...node, inputs, outputs }));
+  }
+  return message;
+}
+
+function nodeMessage({ name, op, inputs, outputs, attributes, domain }: NodeRecord): Message {
   const node: Message = [];
   for (const input of inputs) addText(node, 1, input);
   for (const output of outputs) addText(node, 2, output);

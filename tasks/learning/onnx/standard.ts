@@ -81,6 +81,7 @@ export const standardRules: Rules = {
   spatialSum: (l, _node, [x]) => l.emit('ReduceSum', [x!, l.ints([2, 3])], { keepdims: 1 }),
   spatialDot: (l, _node, xs) => l.emit('ReduceSum', [l.emit('Mul', xs), l.ints([2, 3])], { keepdims: 1 }),
   gate: (l, _node, xs) => l.emit('Mul', xs),
+  gateShift: (l, _node, [x, g, p]) => l.emit('Add', [l.emit('Mul', [x!, g!]), p!]),
   spatialBroadcast: (l, node, [v]) => l.emit('Expand', [v!, l.ints(node.shape)]),
   sampleScale: (l, node, [x, m]) => l.emit('Mul', [x!, l.reshape(m!, [node.shape[0]!, 1, 1, 1])]),
 

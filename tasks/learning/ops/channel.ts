@@ -174,6 +174,27 @@ export const gateOp: Op<None> = {
   },
 };
 
+/** x·g + p, a factor and a shift a sample and channel: (N,C,H,W), (N,C,1,1)² → (N,C,H,W). */
+export const gateShiftOp: Op<None> = {
+  name: 'gateShift',
+  shape(shapes) {
+    const fits = sameShape(shapes[1]!, points(shapes[0]!)) && sameShape(shapes[2]!, points(shapes[0]!));
+    need('gateShift', shapes, fits, '(N,C,H,W), (N,C,1,1), (N,C,1,1)');
+    return shapes[0]!;
+  },
+  evaluate([x, g, p], node) {
+    const y = new Float64Array(x!.length);
+    eachChannel(node.shape, (_, nc, i) => {
+      y[i] = x![i]! * g![nc]! + p![nc]!;
+    });
+    return y;
+  },
+  gradient(graph, node, dy) {
+    const [x, g] = node.inputs as [Node, Node];
+    return [gate(graph, dy, g), spatialDot(graph, dy, x), spatialSum(graph, dy)];
+  },
+};
+
 /** (N,C,1,1) → (N,C,H,W). */
 export const spatialBroadcastOp: Op<{ shape: Shape }> = {
   name: 'spatialBroadcast',
@@ -216,6 +237,7 @@ export const channelBroadcast = (graph: Graph, v: Node, shape: Shape): Node =>
 export const spatialSum = (graph: Graph, x: Node): Node => apply(graph, spatialSumOp, [x], none);
 export const spatialDot = (graph: Graph, x: Node, y: Node): Node => apply(graph, spatialDotOp, [x, y], none);
 export const gate = (graph: Graph, x: Node, g: Node): Node => apply(graph, gateOp, [x, g], none);
+export const gateShift = (graph: Graph, x: Node, g: Node, p: Node): Node => apply(graph, gateShiftOp, [x, g, p], none);
 export const spatialBroadcast = (graph: Graph, v: Node, shape: Shape): Node =>
   apply(graph, spatialBroadcastOp, [v], { shape }) as unknown as Node;
 export const sampleScale = (graph: Graph, x: Node, m: Node): Node => apply(graph, sampleScaleOp, [x, m], none);

@@ -46,6 +46,7 @@ const channelwise: Case[] = [image, large, sixteen].flatMap((shape) => {
     [`spatialSum of [${shape}]`, [shape], channel.spatialSum],
     [`spatialDot of [${shape}]`, [shape, shape], channel.spatialDot],
     [`gate of [${shape}]`, [shape, [n, c, 1, 1]], channel.gate],
+    [`gateShift of [${shape}]`, [shape, [n, c, 1, 1], [n, c, 1, 1]], channel.gateShift],
     [`spatialBroadcast to [${shape}]`, [[n, c, 1, 1]], (g, v) => channel.spatialBroadcast(g, v, shape)],
     [`concat of [${shape}]`, [shape, [n, 2, shape[2]!, shape[3]!]], (g, a, b) => concat(g, [a!, b!])],
     [`sliceChannels of [${shape}]`, [shape], (g, x) => sliceChannels(g, x, 1, 3)],
