@@ -84,7 +84,7 @@ export function openCache(options: CacheOptions): Cache {
   const objects = openObjects(dir, database);
   const looker = newLooker(database, counters);
   const onStep = options.onStep ?? (() => {});
-  const shelf: Shelf = { database, objects, looker, counters, link: options.link ?? 'auto', onStep };
+  const shelf: Shelf = { database, objects, looker, counters, link: options.link ?? 'auto', whole: new Set(), onStep };
   const publisher = newPublisher(shelf);
 
   return {
@@ -108,15 +108,18 @@ export function openCache(options: CacheOptions): Cache {
         : [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }],
     diff: (before, after, limit = DIFF_LIMIT) => difference(database, before, after, limit),
     save: (staged, target) => saveArtifact(shelf, staged, target),
-    has: (entry) => (entry.kind === 'folder' ? database.has('stored', entry.digest) : objects.holds(entry.digest)),
+    has: (entry) =>
+      entry.kind === 'folder'
+        ? shelf.whole.has(entry.digest) || database.has('stored', entry.digest)
+        : objects.holds(entry.digest),
     restore: (entry, target) => restoreArtifact(shelf, entry, target),
     get: (space, id) => database.get(space, id),
     put: (space, id, value) => database.put(space, id, value),
     commit: (writes) => publisher.commit(writes),
     async close() {
       await publisher.commit([]);
+      await objects.close();
       await database.close();
-      objects.close();
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Counters } from './counters.ts';
 import type { Database } from './database.ts';
 import { digestAt, EXECUTABLE, FOLDER, fileItem, find, RACY, YOUNG } from './listing.ts';
 import { freshFile, storeFile } from './manifest.ts';
-import { drop, type Folder, type Found, type MemoNode, newMemo, recall, remember } from './memo.ts';
+import { drop, type Folder, type Found, type Memo, newMemo, recall, remember } from './memo.ts';
 import { isExecutable, isRacy, isRacyOwn, isYoung, type Stat, statOrNull } from './stat.ts';
 import { type Hashed, hashFile, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
@@ -22,6 +22,8 @@ export interface Looker {
   hint(hashed: Hashed, own: boolean): void;
 }
 
+const SLICE_MS = 10;
+
 interface Digested {
   readonly digest: string;
   readonly flags: number;
@@ -29,7 +31,7 @@ interface Digested {
 }
 
 export function newLooker(database: Database, counters: Counters): Looker {
-  const memo: MemoNode = newMemo();
+  const memo = newMemo();
   const hints = new Map<string, { hashed: Hashed; own: boolean }>();
 
   const fromHint = (stat: Stat): Digested | null => {
@@ -58,27 +60,31 @@ export function newLooker(database: Database, counters: Counters): Looker {
     digest,
   });
 
-  function* discover(path: string, digest: Walk['digest'], useMemo: boolean): Generator<void, Found | null> {
-    const stat = statOrNull(path);
-    counters.stats++;
-    if (!stat) return 'missing';
-    if (stat.isDirectory()) {
-      const folder = yield* walkFolder(walk(digest, useMemo), path, [folderId(stat)]);
-      return folder && { folder };
-    }
-    refuseOddFile(path, stat);
+  const lookAtFile = (path: string, stat: Stat, digest: Walk['digest']): Found | null => {
     const known = freshFile(database, path, stat);
     if (known) return { file: fileEntry(known, stat.size) };
     const found = digest(path, stat);
     if (!found) return null;
     storeFile(database, path, fileItem('', found.stat, found.digest, found.flags));
     return { file: fileEntry(found.digest, found.stat.size) };
+  };
+
+  function* discover(path: string, digest: Walk['digest'], useMemo: boolean): Generator<void, Found | null> {
+    const stat = statOrNull(path);
+    counters.stats++;
+    if (!stat) return 'missing';
+    if (!stat.isDirectory()) {
+      refuseOddFile(path, stat);
+      return lookAtFile(path, stat, digest);
+    }
+    const folder = yield* walkFolder(walk(digest, useMemo), path, [folderId(stat)]);
+    return folder && { folder };
   }
 
   async function warmOne(path: string, jobs: Job[]): Promise<void> {
     if (recall(memo, path)) return;
     const later: Walk['digest'] = (inner, stat) => {
-      jobs.push({ path: inner, sizeBytes: stat.size });
+      jobs.push({ path: inner, sizeBytes: stat.size, mtimeMs: stat.mtimeMs });
       return null;
     };
     const found = await inSlices(discover(path, later, true));
@@ -96,7 +102,13 @@ export function newLooker(database: Database, counters: Counters): Looker {
     lookAgain: (path) => answer(atOnce(discover(path, now, false))!, []),
     async warm(paths) {
       const jobs: Job[] = [];
-      for (const path of paths) await warmOne(path, jobs);
+      let sliceStart = performance.now();
+      for (const path of paths) {
+        await warmOne(path, jobs);
+        if (performance.now() - sliceStart < SLICE_MS) continue;
+        await new Promise(setImmediate);
+        sliceStart = performance.now();
+      }
       for (const hashed of await transferAll(jobs, counters)) hints.set(folderId(hashed.stat), { hashed, own: false });
     },
     async unknown(path) {
@@ -109,7 +121,7 @@ export function newLooker(database: Database, counters: Counters): Looker {
   };
 }
 
-function knownFolder(memo: MemoNode, path: string): Folder | null {
+function knownFolder(memo: Memo, path: string): Folder | null {
   const known = recall(memo, path);
   return known && known.rest.length === 0 && known.found !== 'missing' && 'folder' in known.found
     ? known.found.folder

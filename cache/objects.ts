@@ -3,11 +3,13 @@
 // renamed into place only then: so what is in objects/ is durable, always, and a record may point to it after a power
 // cut at any instant.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Database } from './database.ts';
 import { identify, isAlive } from './process.ts';
 import { isYoung, statOrNull } from './stat.ts';
+import { neighbour } from './swap.ts';
 import type { Digest } from './types.ts';
 
 /** Files up to this size go to the index: one page of LMDB. */
@@ -37,8 +39,10 @@ export interface Objects {
   settle(synced: ReadonlyMap<Digest, string>): string[];
   /** Moves a damaged object out of the way. */
   quarantine(digest: Digest): void;
+  /** Takes a file or folder out of the way by one rename, and removes it meanwhile: half a removed one is never seen. */
+  discard(path: string): void;
   /** Removes this process' temporary folder. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 export function openObjects(dir: string, database: Database): Objects {
@@ -50,10 +54,15 @@ export function openObjects(dir: string, database: Database): Objects {
   sweep(temporaries);
   const own = join(temporaries, temporaryName());
   const waiting = new Map<Digest, string>();
+  const removals = new Set<Promise<void>>();
   const claimed = new Set<string>();
   let count = 0;
 
   const place = (digest: Digest) => join(root, digest.slice(0, 2), digest.slice(2));
+  const temporary = () => {
+    if (count === 0) mkdirSync(own, { recursive: true });
+    return join(own, String(count++));
+  };
   const holds = (digest: Digest) => waiting.has(digest) || database.has('small', digest) || existsSync(place(digest));
   return {
     locate(digest) {
@@ -72,13 +81,10 @@ export function openObjects(dir: string, database: Database): Objects {
       if (stat && isYoung(stat, Date.now())) claimed.add(dirname(path));
       return stat !== null;
     },
-    temporary() {
-      if (count === 0) mkdirSync(own, { recursive: true });
-      return join(own, String(count++));
-    },
-    admit(digest, temporary) {
-      if (waiting.has(digest)) rmSync(temporary, { force: true });
-      else waiting.set(digest, temporary);
+    temporary,
+    admit(digest, file) {
+      if (waiting.has(digest)) rmSync(file, { force: true });
+      else waiting.set(digest, file);
     },
     admitSmall(digest, bytes, executable) {
       if (database.has('small', digest)) return;
@@ -88,9 +94,9 @@ export function openObjects(dir: string, database: Database): Objects {
     settle(synced) {
       const folders = new Set(claimed);
       claimed.clear();
-      for (const [digest, temporary] of synced) {
+      for (const [digest, file] of synced) {
         const path = place(digest);
-        moveInto(temporary, path, folders);
+        moveInto(file, path, folders);
         waiting.delete(digest);
         folders.add(dirname(path));
       }
@@ -105,10 +111,28 @@ export function openObjects(dir: string, database: Database): Objects {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
     },
-    close() {
-      rmSync(own, { recursive: true, force: true });
+    discard(path) {
+      const aside = moveAside(path, temporary());
+      const removal = rm(aside, { recursive: true, force: true }).finally(() => removals.delete(removal));
+      removals.add(removal);
+    },
+    async close() {
+      await Promise.allSettled(removals);
+      await rm(own, { recursive: true, force: true });
     },
   };
+}
+
+function moveAside(path: string, aside: string): string {
+  try {
+    renameSync(path, aside);
+    return aside;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    const near = neighbour(path);
+    renameSync(path, near);
+    return near;
+  }
 }
 
 function moveInto(temporary: string, path: string, folders: Set<string>): void {

@@ -19,7 +19,12 @@ export function newPublisher(shelf: Shelf): Publisher {
   let running = false;
 
   async function publish(writes: readonly Write[]): Promise<void> {
+    const whole = [...shelf.whole];
     await settle(shelf);
+    for (const digest of whole) {
+      shelf.whole.delete(digest);
+      shelf.database.write('stored', digest, Buffer.alloc(1));
+    }
     await shelf.database.flush(writes);
     shelf.onStep('recorded');
   }

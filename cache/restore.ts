@@ -8,7 +8,7 @@ import { chooseLink, type Link } from './link.ts';
 import { deviceOf, type Place } from './objects.ts';
 import type { Shelf } from './save.ts';
 import { isExecutable, lstatOrNull, statOrNull } from './stat.ts';
-import { neighbour, setAside } from './swap.ts';
+import { neighbour } from './swap.ts';
 import { type Hashed, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
 
@@ -27,13 +27,22 @@ export async function restoreArtifact(shelf: Shelf, entry: Entry, target: string
   if (entry.kind === 'folder') planFolder(shelf, entry.digest, target, needs);
   else planFile(shelf, entry, target, needs);
   try {
-    await fetchAll(shelf, needs);
+    await fetchAll(shelf, needs).catch((error) => {
+      // A commit moved an object from its temporary place into the store meanwhile: it is found there.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return fetchAll(shelf, needs);
+    });
   } catch (error) {
-    if (error instanceof StoreDamage) shelf.database.write('stored', entry.digest, null);
+    if (error instanceof StoreDamage) forgetWhole(shelf, entry.digest);
     throw error;
   } finally {
     looker.forget(target);
   }
+}
+
+function forgetWhole(shelf: Shelf, digest: Digest): void {
+  shelf.whole.delete(digest);
+  shelf.database.write('stored', digest, null);
 }
 
 /** Looks at what lies there. What cannot be looked at (a dangling link, a socket) cannot be what we want: it goes. */
@@ -50,7 +59,7 @@ async function prepare(shelf: Shelf, target: string): Promise<void> {
 function planFile(shelf: Shelf, file: { digest: Digest; sizeBytes: number }, path: string, needs: Need[]): void {
   const here = shelf.looker.look(path);
   if (here?.kind === 'file' && here.digest === file.digest) return;
-  if (here?.kind === 'folder') setAside(path, shelf.objects.temporary());
+  if (here?.kind === 'folder') shelf.objects.discard(path);
   needs.push({ digest: file.digest, path, sizeBytes: file.sizeBytes });
 }
 
@@ -79,7 +88,7 @@ function makeFolder(shelf: Shelf, path: string): void {
 }
 
 function remove(shelf: Shelf, path: string): void {
-  if (lstatOrNull(path)?.isDirectory()) setAside(path, shelf.objects.temporary());
+  if (lstatOrNull(path)?.isDirectory()) shelf.objects.discard(path);
   else rmSync(path, { force: true });
   shelf.looker.forget(path);
 }

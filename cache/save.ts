@@ -1,16 +1,19 @@
 // Saves what a node made: its bytes to the store (temporary until the barrier), the artifact to its place in the work
 // tree. The caller promises that nobody else writes to `staged` meanwhile.
 import { chmodSync, linkSync, rmSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { filesOf } from './contents.ts';
 import type { Counters } from './counters.ts';
 import type { Database } from './database.ts';
 import { chooseLink, type Link, type LinkOption } from './link.ts';
 import type { Looker } from './look.ts';
 import { type Objects, SMALL_BYTES } from './objects.ts';
-import { isExecutable, statOrNull } from './stat.ts';
+import { isExecutable, statOrNull, TICK_MS } from './stat.ts';
 import { swap } from './swap.ts';
 import { type Hashed, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
+
+const WORTH_WAITING_BYTES = 8 * 2 ** 20;
 
 /** What saving and restoring work on. */
 export interface Shelf {
@@ -19,6 +22,8 @@ export interface Shelf {
   readonly looker: Looker;
   readonly counters: Counters;
   readonly link: LinkOption;
+  /** Folders that were saved whole; the next barrier says so in the index. */
+  readonly whole: Set<Digest>;
   /** Called at each publishing step, for tests that stop there. */
   onStep(step: string): void;
 }
@@ -29,14 +34,14 @@ export async function saveArtifact(shelf: Shelf, staged: string, target: string)
   looker.forget(staged);
   await storeFiles(shelf, await looker.unknown(staged));
   shelf.onStep('stored');
-  swap(staged, target, shelf.objects.temporary);
+  swap(staged, target, shelf.objects.discard);
   shelf.onStep('swapped');
   looker.forget(staged);
   looker.forget(target);
   const entry = looker.look(target);
   if (!entry) throw new Error(`nothing lies at ${staged}: there is nothing to save`);
   await storeRest(shelf, target, entry);
-  if (entry.kind === 'folder') shelf.database.write('stored', entry.digest, Buffer.alloc(1));
+  if (entry.kind === 'folder') shelf.whole.add(entry.digest);
   return entry;
 }
 
@@ -45,6 +50,7 @@ async function storeFiles(shelf: Shelf, files: readonly Job[]): Promise<void> {
   if (files.length === 0) return;
   const link = chooseLink(shelf.link, files[0]!.path, shelf.objects.temporary);
   const jobs = files.map((file) => withCopy(shelf, file, link));
+  await letClockMove(files);
   const hashed = await transferAll(jobs, shelf.counters);
   hashed.forEach((one, at) => {
     const job = jobs[at]!;
@@ -53,6 +59,21 @@ async function storeFiles(shelf: Shelf, files: readonly Job[]): Promise<void> {
     // Linking moves ctime, so the hint must not insist on it.
     shelf.looker.hint(one, true);
   });
+}
+
+/**
+ * Bytes hashed in the clock tick of their last write must be hashed again by the next run. Where that is much, it is
+ * worth waiting for the tick to end.
+ */
+async function letClockMove(files: readonly Job[]): Promise<void> {
+  let bytes = 0;
+  let newestMs = 0;
+  for (const { sizeBytes, mtimeMs } of files) {
+    bytes += sizeBytes;
+    newestMs = Math.max(newestMs, mtimeMs ?? 0);
+  }
+  const waitMs = newestMs + TICK_MS + 1 - Date.now();
+  if (bytes > WORTH_WAITING_BYTES && waitMs > 0 && waitMs <= TICK_MS + 1) await setTimeout(waitMs);
 }
 
 function withCopy(shelf: Shelf, file: Job, link: Link): Job {

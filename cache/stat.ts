@@ -20,7 +20,7 @@ export interface Stat {
 }
 
 /** The stamp lags behind the wall clock by up to a kernel tick: 10 ms at HZ=100, doubled to be safe. */
-const TICK_MS = 20;
+export const TICK_MS = 20;
 /** Whole seconds in both times smell of FAT (2 s) or HFS+ and old NFS (1 s). */
 const COARSE_TICK_MS = 2000;
 

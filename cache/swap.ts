@@ -5,16 +5,16 @@ import { lstatOrNull } from './stat.ts';
 
 /**
  * `staged` becomes `target`; the same path twice is nothing to do. A folder cannot be renamed over another, so for it
- * there is an instant in which nothing lies at `target`. `temporary` gives a path outside the work tree.
+ * there is an instant in which nothing lies at `target`. `discard` takes the old one out of the way.
  */
-export function swap(staged: string, target: string, temporary: () => string): void {
+export function swap(staged: string, target: string, discard: (path: string) => void): void {
   if (staged === target) return;
   const place = throughLink(target);
   mkdirSync(dirname(place), { recursive: true });
   const old = lstatOrNull(place);
   const fresh = lstatOrNull(staged);
   if (!fresh) throw new Error(`nothing lies at ${staged}: there is nothing to save`);
-  if (old && (old.isDirectory() || fresh.isDirectory())) setAside(place, temporary());
+  if (old && (old.isDirectory() || fresh.isDirectory())) discard(place);
   try {
     renameSync(staged, place);
   } catch (error) {
@@ -28,17 +28,6 @@ function throughLink(target: string): string {
   return lstatOrNull(target)?.isSymbolicLink() && existsSync(target) ? realpathSync(target) : target;
 }
 
-/** Away by rename, then removed: half a removed folder is never seen at its place. */
-export function setAside(path: string, aside: string): void {
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    return setAside(path, neighbour(path));
-  }
-  rmSync(aside, { recursive: true, force: true });
-}
-
 /** From another disk: copied beside the place first, so that the last step is a rename all the same. */
 function copyAcross(staged: string, place: string): void {
   const near = neighbour(place);
@@ -47,6 +36,7 @@ function copyAcross(staged: string, place: string): void {
   rmSync(staged, { recursive: true, force: true });
 }
 
+/** A new name beside a path, for a file that is on its way there. */
 export function neighbour(path: string): string {
   return `${path}.dag-${process.pid}-${Math.random().toString(36).slice(2)}`;
 }

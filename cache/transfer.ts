@@ -14,6 +14,7 @@ export interface Job {
   readonly path: string;
   /** What workers are worth is judged by it. */
   readonly sizeBytes: number;
+  readonly mtimeMs?: number;
   /** A file of up to this size is not copied: its bytes come back with the result. */
   readonly keepBytes?: number;
   /** A new file to copy the bytes to, with this mode; reflink shares the blocks and then hashes the clone. */

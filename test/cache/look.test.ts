@@ -68,6 +68,22 @@ test('what was looked at is remembered until it is forgotten, by its own name or
   }
 });
 
+test('a look at a folder replaces what was remembered of its files by themselves', () => {
+  const root = temporaryFolder();
+  const a = plant(join(root, 'a'), { x: '1', y: '2' });
+  const cache = cacheIn(root);
+  for (const name of ['x', 'y', 'z', 'z/deep']) cache.look(join(a, name));
+  plant(a, { x: 'new', 'z/deep': '3' });
+  rmSync(join(a, 'y'));
+  expect(cache.look(join(a, 'x'))?.digest).toBe(sha256('1'));
+  expect(cache.look(join(a, 'z/deep'))).toBeNull();
+  cache.look(a);
+  expect(cache.look(join(a, 'x'))?.digest).toBe(sha256('new'));
+  expect(cache.look(join(a, 'y'))).toBeNull();
+  expect(cache.look(join(a, 'z'))?.kind).toBe('folder');
+  expect(cache.look(join(a, 'z/deep'))?.digest).toBe(sha256('3'));
+});
+
 test('an edit of the same size right after hashing is seen, although the times may not have moved', async () => {
   const root = temporaryFolder();
   const file = join(root, 'f');
