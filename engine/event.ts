@@ -1,5 +1,7 @@
 // Everything that can happen in a run, as one union. The terminal, the journal and the JSON report are readers of it.
+import type { Ingredients } from './plan/key.ts';
 import type { Reason } from './plan/reason.ts';
+import type { Capacity } from './run/slots.ts';
 
 /** Where a node runs: what was set aside for it. */
 export interface Allotment {
@@ -19,16 +21,26 @@ export interface Failure {
 
 export type RunEvent =
   | { readonly type: 'run-started'; readonly runId: string; readonly profile: string | null; readonly nodes: number }
-  | { readonly type: 'node-fresh'; readonly node: string }
+  | {
+      /** Something may have to run: the nodes that are not fresh at first sight, and what there is to run them on. */
+      readonly type: 'run-planned';
+      readonly nodes: readonly string[];
+      readonly capacity: Capacity;
+    }
+  | { readonly type: 'node-fresh'; readonly node: string; readonly key: string }
   | {
       readonly type: 'node-restored';
       readonly node: string;
+      readonly key: string;
+      readonly ingredients: Ingredients;
       readonly reasons: readonly Reason[];
       readonly seconds: number;
     }
   | {
       readonly type: 'node-started';
       readonly node: string;
+      readonly key: string;
+      readonly ingredients: Ingredients;
       readonly reasons: readonly Reason[];
       readonly allotment: Allotment;
       readonly log: string;
@@ -48,7 +60,13 @@ export type RunEvent =
       readonly step: number | null;
     }
   | { readonly type: 'node-warned'; readonly node: string; readonly message: string }
-  | { readonly type: 'node-done'; readonly node: string; readonly seconds: number }
+  | {
+      readonly type: 'node-done';
+      readonly node: string;
+      readonly seconds: number;
+      /** Content digest of each output by its name. */
+      readonly outputs: Readonly<Record<string, string>>;
+    }
   | { readonly type: 'node-failed'; readonly node: string; readonly failure: Failure; readonly seconds: number }
   | { readonly type: 'node-blocked'; readonly node: string; readonly by: string }
   | { readonly type: 'note'; readonly message: string }

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import pLimit from 'p-limit';
-import { type Cache, type Entry, StoreDamage } from '../../cache/index.ts';
+import { type Cache, type Entry, type Key, StoreDamage } from '../../cache/index.ts';
 import type { Allotment, Failure, Listener, RunSummary } from '../event.ts';
 import type { Node, Pipeline } from '../graph/node.ts';
 import { type Assessment, assess, type Surroundings } from '../plan/assess.ts';
@@ -104,20 +104,21 @@ function settleFresh(run: Context): Node[] {
     if (dependencies(node).some((name) => selected.has(name) && !run.known.has(name))) return true;
     const assessed = assess(node, run.around, run.forced.has(node.name));
     if (!assessed.ok || assessed.value.verdict.state !== 'fresh') return true;
-    completeFresh(run, node, assessed.value.verdict.record.outputs);
+    completeFresh(run, node, assessed.value.key, assessed.value.verdict.record.outputs);
     return false;
   });
 }
 
-function completeFresh(run: Context, node: Node, outputs: Readonly<Record<string, Entry>>): void {
+function completeFresh(run: Context, node: Node, key: Key, outputs: Readonly<Record<string, Entry>>): void {
   run.known.set(node.name, outputs);
   run.outcome.fresh.push(node.name);
-  run.listener({ type: 'node-fresh', node: node.name });
+  run.listener({ type: 'node-fresh', node: node.name, key });
 }
 
 async function runRest(run: Context, nodes: readonly Node[]): Promise<void> {
   rmSync(run.places.staging, { recursive: true, force: true });
   const capacity = await run.capacity();
+  run.listener({ type: 'run-planned', nodes: nodes.map(({ name }) => name), capacity });
   const dependents = dependentsAmong(nodes);
   const priority = remainingPaths(
     nodes,
@@ -164,7 +165,7 @@ function settle(run: Context, node: Node, { scheduler, capacity, assessments, re
   }
   const { verdict } = assessed.value;
   if (verdict.state === 'fresh') {
-    completeFresh(run, node, verdict.record.outputs);
+    completeFresh(run, node, assessed.value.key, verdict.record.outputs);
     return scheduler.done(node);
   }
   assessments.set(node.name, assessed.value);
@@ -208,7 +209,14 @@ async function restoreNode(
   const state: NodeState = { key, ingredients, reasons, seconds: result.seconds, ranAt: result.ranAt };
   await run.cache.commit([{ space: 'nodes', id: node.name, value: state }]);
   run.outcome.restored.push(node.name);
-  run.listener({ type: 'node-restored', node: node.name, reasons, seconds: (performance.now() - begunMs) / 1000 });
+  run.listener({
+    type: 'node-restored',
+    node: node.name,
+    key,
+    ingredients,
+    reasons,
+    seconds: (performance.now() - begunMs) / 1000,
+  });
   run.known.set(node.name, result.outputs);
   scheduler.done(node);
 }
@@ -227,7 +235,9 @@ async function runNode(
   const reasons = assessment.verdict.state === 'fresh' ? [] : assessment.verdict.reasons;
   const workplace = prepareWorkplace(root, run.places, node, assessment);
   if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
-  run.listener({ type: 'node-started', node: node.name, reasons, allotment, log: path.relative(root, workplace.log) });
+  const { key, ingredients } = assessment;
+  const log = path.relative(root, workplace.log);
+  run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log });
 
   const warnings: string[] = [];
   const ended = await runProcess({
@@ -276,7 +286,8 @@ async function settleRecord(
   await record(run.cache, finished, outputs);
   rmSync(scratch, { recursive: true, force: true });
   run.outcome.ran.push(finished.node.name);
-  run.listener({ type: 'node-done', node: finished.node.name, seconds: finished.seconds });
+  const digests = Object.fromEntries(Object.entries(outputs).map(([name, { digest }]) => [name, digest]));
+  run.listener({ type: 'node-done', node: finished.node.name, seconds: finished.seconds, outputs: digests });
 }
 
 function dependentsAmong(nodes: readonly Node[]): Map<string, string[]> {
