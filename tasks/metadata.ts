@@ -4,11 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { defineTask, InputError } from '../engine/task.ts';
 import { listDicomFolder } from './dicom/folder.ts';
-import type { HeaderBatch, HeaderResult, QuarantinedFile } from './dicom/scan.ts';
+import { type HeaderBatch, type HeaderResult, type QuarantinedFile, scanHeaders } from './dicom/scan.ts';
 import { inBatches, runBatches } from './imaging/pool.ts';
 import { createMetadata, type MetadataRow } from './tables/metadata.ts';
 
-export { scanHeaders } from './dicom/scan.ts';
+// The workers load this module and look the function up here.
+export { scanHeaders };
 
 // Some 20 ms of work: far more than handing a batch over costs, and little enough to share out evenly.
 const BATCH_FILES = 256;
@@ -29,7 +30,8 @@ export default defineTask({
     let [done, rows] = [0, 0];
     await runBatches<HeaderBatch, HeaderResult>({
       module: import.meta.url,
-      worker: 'scanHeaders',
+      worker: scanHeaders,
+      exportedAs: 'scanHeaders',
       cores: Math.min(ctx.cores, Math.ceil(images.length / BATCH_FILES)),
       signal: ctx.signal,
       batches: batchesOf(folder, images),

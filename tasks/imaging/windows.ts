@@ -29,13 +29,6 @@ export function clipTable(): ByteTable {
   return byteTable((hu) => Math.min(Math.max(hu, 0), 255));
 }
 
-/** One channel: every pixel through the table. */
-export function applyTable(table: ByteTable, hu: Int16Array): Uint8Array {
-  const plane = new Uint8Array(hu.length);
-  for (let i = 0; i < hu.length; i++) plane[i] = table[hu[i]! & 0xffff]!;
-  return plane;
-}
-
 function byteTable(toByte: (hu: number) => number): ByteTable {
   const table = new Uint8Array(65_536);
   for (let hu = -32_768; hu < 32_768; hu++) table[hu & 0xffff] = toByte(hu); // Assignment truncates.

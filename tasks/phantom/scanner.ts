@@ -63,17 +63,23 @@ export function decimal(value: number): string {
 
 function storedPixels({ hu, rows, columns, convention }: ScannedSlice): Uint16Array {
   if (convention === 'signed') return signedPixels(hu, rows, columns);
-  if (convention === 'unsigned') return Uint16Array.from(hu, (value) => clamp(value + 1024, 0, 4095));
-  return Uint16Array.from(hu, (value) => (clamp(value, -1000, 3095) + 4096) % 4096);
+  const stored = new Uint16Array(hu.length);
+  for (let i = 0; i < stored.length; i++) {
+    if (convention === 'unsigned') stored[i] = clamp(hu[i]! + 1024, 0, 4095);
+    else stored[i] = (clamp(hu[i]!, -1000, 3095) + 4096) % 4096;
+  }
+  return stored;
 }
 
 function signedPixels(hu: Int16Array, rows: number, columns: number): Uint16Array {
-  const stored = Uint16Array.from(hu, (value) => value + 1024);
+  const stored = new Uint16Array(hu.length);
   const radius = Math.max(rows, columns) / 2;
-  for (let i = 0; i < stored.length; i++) {
-    const y = Math.floor(i / columns) + 0.5 - rows / 2;
-    const x = (i % columns) + 0.5 - columns / 2;
-    if (x * x + y * y > radius * radius) stored[i] = -2000 & 0xffff;
+  for (let row = 0, i = 0; row < rows; row++) {
+    const y = row + 0.5 - rows / 2;
+    for (let column = 0; column < columns; column++, i++) {
+      const x = column + 0.5 - columns / 2;
+      stored[i] = x * x + y * y > radius * radius ? -2000 : hu[i]! + 1024; // Assignment keeps the low 16 bits.
+    }
   }
   return stored;
 }

@@ -38,14 +38,20 @@ export function drawSlice(
 ): Slice {
   const level = levelAt(head, z);
   const points = pointsOf(pose, grid);
-  const tissues = Array.from(points.x, (x, i) => tissueAt(head, level, x, points.y[i]!));
-  const hu = Float64Array.from(tissues, (tissue) => TISSUE_HU[tissue]);
+  const hu = new Float64Array(points.x.length);
+  const tissues: Tissue[] = [];
+  for (let i = 0; i < hu.length; i++) {
+    const tissue = tissueAt(head, level, points.x[i]!, points.y[i]!);
+    tissues.push(tissue);
+    hu[i] = TISSUE_HU[tissue];
+  }
   drawHeadRest(hu, tissues, head, pose, grid);
   const kinds = new Set<BleedingKind>();
   for (const bleeding of bleedings) {
     const covers = bleedingAt(bleeding, head, level);
     if (!covers) continue;
-    const pixels = [...tissues.keys()].filter((i) => covers(points.x[i]!, points.y[i]!, tissues[i]!));
+    const pixels: number[] = [];
+    for (let i = 0; i < hu.length; i++) if (covers(points.x[i]!, points.y[i]!, tissues[i]!)) pixels.push(i);
     if (pixels.length * grid.spacingMm * grid.spacingMm < SMALLEST_MM2) continue;
     for (const i of pixels) hu[i] = bleeding.hu;
     kinds.add(bleeding.kind);

@@ -1,8 +1,8 @@
 // Parquet with gzip: written by parquetjs-lite, a row group at a time, and read by hyparquet, which is some fifteen times
-// faster at it. Columns are 32-bit integers, doubles or text; a cell may be null where its column says so.
+// faster at it. Columns are 32-bit integers, doubles or text; a cell may be null where its column says so. Both libraries
+// load when they are first used: the workers of a task that reads a table load the task's module too, and need neither.
 import { gunzipSync } from 'node:zlib';
-import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
-import parquet, { type RowBuffer } from 'parquetjs-lite';
+import type { RowBuffer } from 'parquetjs-lite';
 import { InputError } from '../../engine/task.ts';
 
 export type Cell = string | number | null;
@@ -28,6 +28,7 @@ export async function createParquet(path: string, columns: readonly Column[]): P
     name,
     { type: PARQUET_TYPES[type], optional: nullable, compression: 'GZIP', statistics: false } as const,
   ]);
+  const { default: parquet } = await import('parquetjs-lite');
   const schema = new parquet.ParquetSchema(Object.fromEntries(fields));
   const options = { rowGroupSize: ROW_GROUP, pageSize: ROW_GROUP, pageIndex: false, useDataPageV2: false };
   const writer = await parquet.ParquetWriter.openFile(schema, path, options);
@@ -81,6 +82,7 @@ function startGroup(columns: readonly Column[]): RowBuffer {
 
 /** All rows, or the named columns of them. InputError where the file cannot be read or a column is not in it. */
 export async function readParquet(path: string, columns?: readonly string[]): Promise<Record<string, Cell>[]> {
+  const { asyncBufferFromFile, parquetReadObjects } = await import('hyparquet');
   try {
     const file = await asyncBufferFromFile(path);
     const rows = await parquetReadObjects({

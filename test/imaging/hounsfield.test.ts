@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { hounsfieldTable, toHounsfield } from '../../tasks/imaging/hounsfield.ts';
+import { hounsfieldTable, toPlanes } from '../../tasks/imaging/hounsfield.ts';
 import { clipTable, WINDOWS, windowTable } from '../../tasks/imaging/windows.ts';
 
 const unsigned12 = { bitsStored: 12, pixelRepresentation: 0, rescaleSlope: 1 };
@@ -23,9 +23,12 @@ it('rescales in float32 and truncates towards zero', () => {
 
 it('pads the shorter side with 0 HU by half the difference, rounded down', () => {
   const image = { rows: 1, columns: 4, stored: Int16Array.of(7, 8, 9, 10), bitsStored: 16, pixelRepresentation: 1 };
-  const { rows, columns, hu } = toHounsfield({ ...image, rescaleSlope: 1, rescaleIntercept: 0 });
+  const tables = [clipTable(), windowTable(WINDOWS.subdural)];
+  const { rows, columns, planes } = toPlanes({ ...image, rescaleSlope: 1, rescaleIntercept: 0 }, tables);
   expect([rows, columns]).toEqual([3, 4]);
-  expect([...hu]).toEqual([0, 0, 0, 0, 7, 8, 9, 10, 0, 0, 0, 0]);
+  expect([...planes[0]!]).toEqual([0, 0, 0, 0, 7, 8, 9, 10, 0, 0, 0, 0]);
+  // The subdural window begins at -20 HU: its padding is not black.
+  expect([...planes[1]!]).toEqual([25, 25, 25, 25, 34, 35, 36, 38, 25, 25, 25, 25]);
 });
 
 it('maps the brain window 0..80 HU onto 0..255, truncated', () => {

@@ -4,12 +4,17 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import type { Artifact, Task, TaskContext } from '../../engine/task.ts';
 
-export const projectRoot = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+/** The folder that holds pipeline.yml, also where this file was bundled into another one. */
+export const projectRoot = rootAbove(dirname(fileURLToPath(import.meta.url)));
+
+function rootAbove(folder: string): string {
+  return existsSync(join(folder, 'pipeline.yml')) ? folder : rootAbove(dirname(folder));
+}
 
 export interface TaskRun {
   readonly params?: unknown;
@@ -38,7 +43,16 @@ export async function runTask(entry: string, options: TaskRun): Promise<TaskResu
   return result;
 }
 
-async function loadTask(entry: string): Promise<Task<unknown>> {
+const loaded = new Map<string, Promise<Task<unknown>>>();
+
+/** The task of a module; bundled once a process. */
+export function loadTask(entry: string): Promise<Task<unknown>> {
+  const known = loaded.get(entry) ?? importTask(entry);
+  loaded.set(entry, known);
+  return known;
+}
+
+async function importTask(entry: string): Promise<Task<unknown>> {
   const file = await bundle(isAbsolute(entry) ? entry : join(projectRoot, entry));
   const module = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as { default: Task<unknown> };
   return module.default;
