@@ -13,6 +13,8 @@ export { scanHeaders };
 
 // Some 20 ms of work: far more than handing a batch over costs, and little enough to share out evenly.
 const BATCH_FILES = 256;
+// Starting a worker costs some 0.2 s, as do so many headers that lie in the page cache.
+const FILES_WORTH_A_WORKER = 4096;
 const SHOWN_WARNINGS = 100;
 
 export default defineTask({
@@ -32,7 +34,7 @@ export default defineTask({
       module: import.meta.url,
       worker: scanHeaders,
       exportedAs: 'scanHeaders',
-      cores: Math.min(ctx.cores, Math.ceil(images.length / BATCH_FILES)),
+      cores: Math.min(ctx.cores, Math.ceil(images.length / FILES_WORTH_A_WORKER)),
       signal: ctx.signal,
       batches: batchesOf(folder, images),
       async take(result, batch) {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { METADATA_COLUMNS, readMetadata } from '../../tasks/tables/metadata.ts';
+import { createMetadata, METADATA_COLUMNS, readMetadata } from '../../tasks/tables/metadata.ts';
 import { encodeHandMade, makeDataset } from '../imaging/dataset.ts';
 import { runTask } from '../rigs/task.ts';
 
@@ -32,9 +32,17 @@ beforeAll(async () => {
 });
 
 describe('the metadata task', () => {
-  it('writes the same bytes with one worker and with three', async () => {
-    await run('one');
-    await run('three', images, { cores: 3 });
+  it('writes the same bytes in its own thread and with workers', async () => {
+    const many = folderOf('many', {});
+    const bytes = image('many');
+    for (let i = 0; i < 4200; i++) {
+      // Another image by its UID alone: the last digits, in the file meta and in the data set.
+      const uid = String(i).padStart(6, '0');
+      const text = bytes.toString('latin1').replaceAll(/2\.25\.\d{20}/g, (found) => found.slice(0, -6) + uid);
+      writeFileSync(join(many, `ID_${uid}.dcm`), i % 100 === 7 ? 'text' : Buffer.from(text, 'latin1'));
+    }
+    await run('one', many);
+    await run('three', many, { cores: 3 });
     for (const kind of ['table', 'quarantine'] as const) {
       expect(readFileSync(out('three')[kind]).equals(readFileSync(out('one')[kind]))).toBe(true);
     }
@@ -73,6 +81,25 @@ describe('the metadata task', () => {
     const error = await run('strict', images, { strict: true }).catch((thrown: Error) => thrown);
     expect(error).toMatchObject({ name: 'InputError' });
     for (const line of warnings) expect((error as Error).message).toContain(line);
+  });
+
+  it('keeps every row of a table of several row groups, nulls and text beyond ASCII included', async () => {
+    await run('template');
+    const [template] = await readMetadata(out('template').table);
+    const rows = Array.from({ length: 17_000 }, (_, i) => ({
+      ...template!,
+      Image: `ID_${String(i).padStart(6, '0')}`,
+      PatientID: i % 3 === 0 ? 'Jørgen' : '',
+      WindowWidth: i % 7 === 0 ? null : i / 7,
+    }));
+    const table = await createMetadata(join(scratch, 'groups.parquet'));
+    for (let i = 0; i < rows.length; i += 333) await table.append(rows.slice(i, i + 333));
+    await table.close();
+    expect(await readMetadata(join(scratch, 'groups.parquet'))).toEqual(rows);
+  });
+
+  it('refuses a file that is no table, by its name', async () => {
+    await expect(readMetadata(join(images, 'text.dcm'))).rejects.toThrow(/text\.dcm: cannot be read as Parquet/);
   });
 
   it('refuses two files of one image', async () => {
