@@ -4,10 +4,11 @@ import type { Database } from './database.ts';
 import { digestAt, EXECUTABLE, FOLDER, fileItem, find, RACY, YOUNG } from './listing.ts';
 import { freshFile, storeFile } from './manifest.ts';
 import { drop, type Folder, type Found, type Memo, newMemo, recall, remember } from './memo.ts';
-import { isExecutable, isRacy, isRacyOwn, isYoung, type Stat, statOrNull } from './stat.ts';
+import { isExecutable, isFolder, isRacy, isRacyOwn, isYoung, type Stat, statOrNull } from './stat.ts';
+import { newStatThreads, type StatTable, type StatThreads } from './statThreads.ts';
 import { type Hashed, hashFile, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
-import { folderId, refuseOddFile, type Walk, walkFolder } from './walk.ts';
+import { folderId, refuseOddFile, type Walk, type Walking, walkFolder } from './walk.ts';
 
 export interface Looker {
   look(path: string): Entry | null;
@@ -69,11 +70,11 @@ export function newLooker(database: Database, counters: Counters): Looker {
     return { file: fileEntry(found.digest, found.stat.size) };
   };
 
-  function* discover(path: string, digest: Walk['digest'], useMemo: boolean): Generator<void, Found | null> {
+  function* discover(path: string, digest: Walk['digest'], useMemo: boolean): Walking<Found | null> {
     const stat = statOrNull(path);
     counters.stats++;
     if (!stat) return 'missing';
-    if (!stat.isDirectory()) {
+    if (!isFolder(stat)) {
       refuseOddFile(path, stat);
       return lookAtFile(path, stat, digest);
     }
@@ -81,14 +82,32 @@ export function newLooker(database: Database, counters: Counters): Looker {
     return folder && { folder };
   }
 
-  async function warmOne(path: string, jobs: Job[]): Promise<void> {
+  async function warmOne(path: string, jobs: Job[], threads: StatThreads): Promise<void> {
     if (recall(memo, path)) return;
     const later: Walk['digest'] = (inner, stat) => {
       jobs.push({ path: inner, sizeBytes: stat.size, mtimeMs: stat.mtimeMs });
       return null;
     };
-    const found = await inSlices(discover(path, later, true));
+    const found = await inSlices(discover(path, later, true), threads);
     if (found) remember(memo, path, found);
+  }
+
+  /** Looks at what the stat cache can answer for, and lists the rest. */
+  async function collect(paths: readonly string[]): Promise<Job[]> {
+    const jobs: Job[] = [];
+    const threads = newStatThreads();
+    let sliceStart = performance.now();
+    try {
+      for (const path of paths) {
+        await warmOne(path, jobs, threads);
+        if (performance.now() - sliceStart < SLICE_MS) continue;
+        await new Promise(setImmediate);
+        sliceStart = performance.now();
+      }
+    } finally {
+      await threads.close();
+    }
+    return jobs;
   }
 
   return {
@@ -101,21 +120,10 @@ export function newLooker(database: Database, counters: Counters): Looker {
     },
     lookAgain: (path) => answer(atOnce(discover(path, now, false))!, []),
     async warm(paths) {
-      const jobs: Job[] = [];
-      let sliceStart = performance.now();
-      for (const path of paths) {
-        await warmOne(path, jobs);
-        if (performance.now() - sliceStart < SLICE_MS) continue;
-        await new Promise(setImmediate);
-        sliceStart = performance.now();
-      }
+      const jobs = await collect(paths);
       for (const hashed of await transferAll(jobs, counters)) hints.set(folderId(hashed.stat), { hashed, own: false });
     },
-    async unknown(path) {
-      const jobs: Job[] = [];
-      await warmOne(path, jobs);
-      return jobs;
-    },
+    unknown: (path) => collect([path]),
     forget: (path) => drop(memo, path),
     hint: (hashed, own) => hints.set(folderId(hashed.stat), { hashed, own }),
   };
@@ -149,17 +157,19 @@ function fileEntry(digest: string, sizeBytes: number): Entry {
   return { kind: 'file', digest: digest as Digest, sizeBytes, files: 1 };
 }
 
-function atOnce<T>(work: Generator<void, T>): T {
+function atOnce<T>(work: Walking<T>): T {
   for (;;) {
     const step = work.next();
     if (step.done) return step.value;
   }
 }
 
-async function inSlices<T>(work: Generator<void, T>): Promise<T> {
+async function inSlices<T>(work: Walking<T>, threads: StatThreads): Promise<T> {
+  let table: StatTable | undefined;
   for (;;) {
-    const step = work.next();
+    const step = work.next(table);
     if (step.done) return step.value;
+    table = step.value && (await threads.stat(step.value.folder, step.value.names));
     await new Promise(setImmediate);
   }
 }

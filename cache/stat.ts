@@ -46,6 +46,22 @@ export function tickMs(stat: Stat): number {
   return stat.ctimeMs % 1000 === 0 && stat.mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS;
 }
 
+const KIND = 0o170000;
+
+export function isFile(stat: Stat): boolean {
+  return (stat.mode & KIND) === 0o100000;
+}
+
+export function isFolder(stat: Stat): boolean {
+  return (stat.mode & KIND) === 0o040000;
+}
+
+/** In words, for messages about what is neither file nor folder. */
+export function kindOf(stat: Stat): string {
+  const kind = stat.mode & KIND;
+  return kind === 0o140000 ? 'a socket' : kind === 0o010000 ? 'a pipe' : 'a device';
+}
+
 export function isExecutable(stat: Stat): boolean {
   return (stat.mode & 0o100) !== 0 && process.platform !== 'win32';
 }

@@ -17,7 +17,8 @@ import {
 } from './listing.ts';
 import { loadFolder, storeFolder } from './manifest.ts';
 import type { Folder } from './memo.ts';
-import { lstatOrNull, type Stat, statOrNull } from './stat.ts';
+import { isFile, isFolder, kindOf, lstatOrNull, type Stat, statOrNull } from './stat.ts';
+import { MANY_NAMES, type StatTable, statAt } from './statThreads.ts';
 
 export interface Walk {
   readonly database: Database;
@@ -33,39 +34,44 @@ export interface Walk {
 /** A slice of this many files takes some 10 ms. */
 const SLICE = 2000;
 
+/** A pause. With a request the walk would like the stats of all these names, and does without when it gets none. */
+export type Pause = { readonly folder: string; readonly names: readonly string[] } | undefined;
+export type Walking<T> = Generator<Pause, T, StatTable | undefined>;
+
 /**
  * `chain` holds the identities (`folderId`) of this folder and those above it, by which a loop of links is found.
  * Null when a digest was not to be had. Throws on a dangling link, a loop of links, a socket or pipe, and what may not
  * be read.
  */
-export function* walkFolder(walk: Walk, path: string, chain: readonly string[]): Generator<void, Folder | null> {
+export function* walkFolder(walk: Walk, path: string, chain: readonly string[]): Walking<Folder | null> {
   const known = walk.known(path);
   if (known) return known;
   const old = loadFolder(walk.database, path);
   const names = readFolder(path);
   walk.counters.folders++;
+  const table = names.length >= MANY_NAMES ? yield { folder: path, names } : undefined;
   const before = old?.listing.names ?? [];
   const kept = new Uint8Array(before.length);
   const changed: Item[] = [];
   let complete = true;
   let keptCount = 0;
-  let slice = 0;
   let cursor = 0;
-  for (const name of names) {
-    if (++slice % SLICE === 0) yield;
+  for (let index = 0; index < names.length; index++) {
+    if (index % SLICE === SLICE - 1) yield;
+    const name = names[index]!;
     const inner = `${path}/${name}`;
-    const stat = statFollowing(inner);
+    const stat = (table && statAt(table, index)) ?? statFollowing(inner);
     walk.counters.stats++;
     if (!stat) continue; // It vanished between readdir and here.
     while (cursor < before.length && before[cursor]! < name) cursor++;
     const at = before[cursor] === name ? cursor : -1;
-    if (at >= 0 && stat.isFile() && isFresh(old!.listing, at, stat)) {
+    if (at >= 0 && isFile(stat) && isFresh(old!.listing, at, stat)) {
       kept[at] = 1;
       keptCount++;
       continue;
     }
     let item: Item | null;
-    if (stat.isDirectory()) {
+    if (isFolder(stat)) {
       item = yield* lookInside(walk, inner, name, stat, chain);
     } else {
       item = lookAtFile(walk, inner, name, stat);
@@ -89,9 +95,9 @@ function* lookInside(
   walk: Walk,
   path: string,
   name: string,
-  stat: Stats,
+  stat: Stat,
   chain: readonly string[],
-): Generator<void, Item | null> {
+): Walking<Item | null> {
   const id = folderId(stat);
   if (chain.includes(id)) {
     throw new Error(
@@ -106,16 +112,17 @@ export function folderId(stat: Stat): string {
   return `${stat.dev}:${stat.ino}`;
 }
 
-function lookAtFile(walk: Walk, path: string, name: string, stat: Stats): Item | null {
+function lookAtFile(walk: Walk, path: string, name: string, stat: Stat): Item | null {
   refuseOddFile(path, stat);
   const found = walk.digest(path, stat);
   return found && fileItem(name, found.stat, found.digest, found.flags);
 }
 
-export function refuseOddFile(path: string, stat: Stats): void {
-  if (stat.isFile()) return;
-  const kind = stat.isSocket() ? 'a socket' : stat.isFIFO() ? 'a pipe' : 'a device';
-  throw new Error(`${path} is ${kind}: only files and folders have content to hash. Move it out of the folder.`);
+export function refuseOddFile(path: string, stat: Stat): void {
+  if (isFile(stat)) return;
+  throw new Error(
+    `${path} is ${kindOf(stat)}: only files and folders have content to hash. Move it out of the folder.`,
+  );
 }
 
 function readFolder(path: string): string[] {
