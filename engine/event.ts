@@ -13,6 +13,8 @@ export interface Allotment {
 /** Why a node failed. `input`: the data or parameters are wrong (exit code 2); `task`: the program failed (1). */
 export interface Failure {
   readonly kind: 'input' | 'task' | 'interrupted';
+  /** Whose fault it was, which decides whether another try is worth it: the code's, the machine's, or want of memory. */
+  readonly cause?: 'code' | 'infrastructure' | 'memory';
   readonly message: string;
   /** What a person can do about it, where we know. */
   readonly hint?: string;

@@ -1,4 +1,5 @@
-// The far side of a module task: a process that imports one bundled module, runs it once, says how it went, and ends.
+// The far side of a module task: a process that imports one bundled module, runs it, and says how it went. After success it
+// waits for another node with the same code; after a failure it ends, since nobody knows what state it is in.
 import { pathToFileURL } from 'node:url';
 import type { Task, TaskContext } from '../task.ts';
 import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
@@ -18,7 +19,9 @@ process.on('SIGINT', () => {});
 
 async function work(job: ModuleJob): Promise<void> {
   const answer = await runTask(job);
-  process.send!(answer, () => process.exit(answer.type === 'done' ? 0 : 1));
+  process.send!(answer, () => {
+    if (answer.type !== 'done') process.exit(1);
+  });
 }
 
 async function runTask(job: ModuleJob): Promise<FromChild> {
@@ -33,7 +36,7 @@ async function runTask(job: ModuleJob): Promise<FromChild> {
     }
     const params = task.params ? task.params.parse(job.params) : job.params;
     await task.run(contextOf(job, params));
-    return { type: 'done' };
+    return { type: 'done', rssBytes: process.memoryUsage.rss() };
   } catch (error) {
     return explain(error);
   }

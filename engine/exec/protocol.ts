@@ -21,5 +21,5 @@ export type FromChild =
   | { readonly type: 'progress'; readonly done: number; readonly total: number; readonly unit: string }
   | { readonly type: 'metric'; readonly name: string; readonly value: number; readonly step: number | null }
   | { readonly type: 'warn'; readonly message: string }
-  | { readonly type: 'done' }
+  | { readonly type: 'done'; readonly rssBytes: number }
   | { readonly type: 'error'; readonly kind: 'input' | 'task' | 'interrupted'; readonly message: string };

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Allotment, Failure, Listener } from '../event.ts';
-import { type Launch, launch } from '../exec/local.ts';
+import type { Executor } from '../exec/executor.ts';
 import type { FromChild, ModuleJob } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
@@ -27,8 +27,6 @@ export function prepareWorkplace(root: string, places: Places, node: Node, asses
   const scratch = path.join(places.scratch, assessment.key.slice(0, 32));
   const log = logPath(places, node.name);
   const written: Record<string, string> = {};
-  mkdirSync(path.dirname(log), { recursive: true });
-  writeFileSync(log, '');
   if (node.action.kind === 'shell') {
     for (const { name, path: file } of node.outputs) written[name] = path.join(root, file);
     return { log, scratch, staging, written };
@@ -71,6 +69,7 @@ export interface ProcessRequest {
   readonly allotment: Allotment;
   readonly workplace: Workplace;
   readonly bundles: Bundles;
+  readonly executor: Executor;
   readonly machineHasGpus: boolean;
   readonly stopper: Stopper;
   onMessage(message: FromChild): void;
@@ -79,15 +78,14 @@ export interface ProcessRequest {
 /** Runs the node's process to its end; null is success. */
 export async function runProcess(request: ProcessRequest): Promise<Failure | null> {
   const { root, node, allotment, workplace } = request;
-  const options: Launch = {
+  const running = request.executor.launch({
     root,
     log: workplace.log,
     environment: environmentOf(allotment, request.machineHasGpus),
     work: node.action.kind === 'shell' ? node.action : { kind: 'module', job: await jobOf(request, node.action.path) },
     timeoutMs: node.timeoutMs,
     onMessage: request.onMessage,
-  };
-  const running = launch(options);
+  });
   request.stopper.watch(running);
   return running.ended.finally(() => request.stopper.unwatch(running));
 }

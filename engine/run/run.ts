@@ -4,6 +4,8 @@ import path from 'node:path';
 import pLimit from 'p-limit';
 import { type Cache, type Entry, type Key, StoreDamage } from '../../cache/index.ts';
 import type { Allotment, Failure, Listener, RunSummary } from '../event.ts';
+import type { Executor } from '../exec/executor.ts';
+import { createLocalExecutor } from '../exec/local.ts';
 import type { Node, Pipeline } from '../graph/node.ts';
 import { type Assessment, assess, type Surroundings } from '../plan/assess.ts';
 import type { Code } from '../plan/code.ts';
@@ -59,6 +61,7 @@ interface Context extends RunRequest {
   readonly outcome: { ran: string[]; restored: string[]; fresh: string[]; failed: string[] };
   readonly failures: Failure[];
   readonly bundles: ReturnType<typeof createBundles>;
+  readonly executor: Executor;
   readonly pending: Set<Promise<void>>;
 }
 
@@ -76,6 +79,7 @@ function createContext(request: RunRequest, stopper: Stopper): Context {
     outcome: { ran: [], restored: [], fresh: [], failed: [] },
     failures: [],
     bundles: createBundles(pipeline.root, request.places.code),
+    executor: createLocalExecutor(pipeline.root),
     pending: new Set(),
   };
 }
@@ -84,7 +88,7 @@ async function execute(run: Context): Promise<Outcome> {
   const startedMs = performance.now();
   run.listener({ type: 'run-started', runId: run.runId, profile: run.pipeline.profile, nodes: run.nodes.length });
   const rest = settleFresh(run);
-  if (rest.length > 0) await runRest(run, rest);
+  if (rest.length > 0) await runRest(run, rest).finally(() => run.executor.close());
   const interrupted = run.stopper.stopped();
   const seconds = Math.round(performance.now() - startedMs) / 1000;
   const summary: RunSummary = {
@@ -246,6 +250,7 @@ async function runNode(
     allotment,
     workplace,
     bundles: run.bundles,
+    executor: run.executor,
     machineHasGpus: capacity.gpus.length > 0,
     stopper: run.stopper,
     onMessage(message) {

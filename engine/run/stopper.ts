@@ -1,5 +1,5 @@
 // Ctrl-C, once and twice: first nothing new starts and running nodes are asked to end at their safe point, then they are killed.
-import type { Running } from '../exec/local.ts';
+import type { Running } from '../exec/executor.ts';
 
 export interface Stopper {
   stop(): void;

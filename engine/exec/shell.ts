@@ -1,0 +1,119 @@
+// Shell commands. A spawn costs Node more than most commands cost, so shells are kept warm: a `/bin/sh` reads from its stdin
+// one line of ours a command, forks a subshell for it, and answers with the exit code.
+//
+// A command sees what `sh -eu -c` would show it, but for `$$` (the warm shell's) and processes it leaves in the background
+// (nobody would end them): a command with either gets a shell of its own.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Failure } from '../event.ts';
+import type { Launch, Running } from './executor.ts';
+import { exitFailure, limitTime, type MemoryWatch, signalGroup, signalOfExitCode, timeoutFailure } from './group.ts';
+
+type Ended = (code: number | null, signal: NodeJS.Signals | null) => void;
+
+interface WarmShell {
+  readonly process: ChildProcess;
+  /** Set while a command runs. */
+  ended: Ended | null;
+}
+
+export interface Shells {
+  launch(options: Launch, command: string): Running;
+  close(): void;
+}
+
+const NEEDS_OWN_SHELL = /\$\$|\$\{\$\}|(?:^|[^&<>|\\])&(?![&>\d-])/;
+
+export function createShells(root: string, memory: MemoryWatch): Shells {
+  const idle: WarmShell[] = [];
+  const all = new Set<WarmShell>();
+
+  const start = (): WarmShell => {
+    const child = spawn('/bin/sh', [], { cwd: root, stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+    const shell: WarmShell = { process: child, ended: null };
+    all.add(shell);
+    const finish: Ended = (code, signal) => {
+      const { ended } = shell;
+      shell.ended = null;
+      ended?.(code, signal);
+    };
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      idle.push(shell);
+      finish(Number(line), null);
+    });
+    child.stdin!.on('error', () => {});
+    child.once('error', () => finish(127, null));
+    child.once('close', (code, signal) => {
+      all.delete(shell);
+      const at = idle.indexOf(shell);
+      if (at >= 0) idle.splice(at, 1);
+      finish(code, signal ?? 'SIGKILL');
+    });
+    // Caught and not ignored: an ignored signal would stay ignored in the commands.
+    child.stdin!.write('trap : TERM INT HUP\n');
+    return shell;
+  };
+
+  return {
+    launch(options, command) {
+      if (NEEDS_OWN_SHELL.test(command)) return launchCold(options, command, memory);
+      const shell = idle.pop() ?? start();
+      return supervise(options, shell.process, { own: false, memory }, (ended) => {
+        shell.ended = ended;
+        shell.process.stdin!.write(lineFor(options, command));
+      });
+    },
+    close() {
+      for (const shell of all) shell.process.stdin!.end();
+    },
+  };
+}
+
+function lineFor({ log, environment }: Launch, command: string): string {
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}; `);
+  return `(${exports.join('')}set -eu; eval ${quote(command)}) </dev/null >${quote(log)} 2>&1; echo $?\n`;
+}
+
+const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+
+function launchCold(options: Launch, command: string, memory: MemoryWatch): Running {
+  const log = openSync(options.log, 'w');
+  const child = spawn('/bin/sh', ['-eu', '-c', command], {
+    cwd: options.root,
+    env: { ...process.env, ...options.environment },
+    stdio: ['ignore', log, log],
+    detached: true,
+  });
+  closeSync(log);
+  return supervise(options, child, { own: true, memory }, (ended) => {
+    child.once('error', () => ended(127, null));
+    child.once('close', ended);
+  });
+}
+
+interface Watch {
+  /** The shell runs this command alone. */
+  readonly own: boolean;
+  readonly memory: MemoryWatch;
+}
+
+function supervise(
+  options: Launch,
+  child: ChildProcess,
+  { own, memory }: Watch,
+  begin: (ended: Ended) => void,
+): Running {
+  const kill = () => signalGroup(child, 'SIGKILL');
+  const limit = limitTime(options.timeoutMs, kill);
+  const ended = new Promise<Failure | null>((resolve) => {
+    begin((code, signal) => {
+      // What the command left running in its group would write after we hash.
+      if (own) kill();
+      if (limit.cancel()) return resolve(timeoutFailure(options.timeoutMs, options.log));
+      const died = signal ?? signalOfExitCode(code ?? 0);
+      resolve(exitFailure({ code, signal: died, log: options.log, memory }));
+    });
+  });
+  return { ended, stop: () => signalGroup(child, 'SIGTERM'), kill };
+}
