@@ -1,47 +1,58 @@
-// Splits the training images into folds for cross-validation, grouped by patient and stratified on the six labels (scheme V1),
-// and writes train_N.csv and valid_N.csv for each fold.
+// Splits the training images into folds for cross-validation and writes train_N.csv, valid_N.csv and a table of what is in them.
+// V1: grouped by patient, stratified on the six labels. V2: V1 with every patient removed from training who also appears in
+// the image sets named by `without`. Or a team's own files, checked.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { defineTask, InputError } from '../engine/task.ts';
-import { CLASSES } from './classes.ts';
-import { assignFolds } from './folds/assign.ts';
-import { type FoldRow, patientsOf, usableRows, writeFold } from './folds/rows.ts';
-import { readLabels } from './tables/labels.ts';
-import { readMetadata } from './tables/metadata.ts';
+import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
+import { distinct, shares, writeBalance, writeOverlap } from './folds/balance.ts';
+import { type FoldRow, usableRows, writeFold } from './folds/rows.ts';
+import { type Fold, makeFolds, patientsIn, readOwnFolds, withoutPatients } from './folds/schemes.ts';
+import { readLabels, some } from './tables/labels.ts';
+import { readMetadataColumns } from './tables/metadata.ts';
+
+const params = z.object({ n_folds: z.int().min(2), seed: z.int() });
+type Context = TaskContext<z.infer<typeof params>>;
 
 export default defineTask({
-  params: z.object({ n_folds: z.int().min(2), seed: z.int() }),
+  params,
   async run(context) {
-    const { n_folds: folds, seed } = context.params;
-    const rows = usableRows(await readMetadata(context.input('table')), readLabels(context.input('labels')), context);
-    const patients = patientsOf(rows);
-    if (patients.length < folds) {
-      throw new InputError(`${patients.length} patients for ${folds} folds: every fold needs one; lower n_folds`);
-    }
-
-    const foldOf = assignFolds(patients, folds, seed);
-    const heldOut = new Map(patients.map((patient, i) => [patient.id, foldOf[i]!]));
+    const table = await readMetadataColumns(context.input('table'), ['Image', 'PatientID', 'StudyInstanceUID']);
+    const rows = usableRows(table, readLabels(context.input('labels')), context);
+    const base = baseFolds(rows, context);
     const folder = context.output('csv');
     mkdirSync(folder, { recursive: true });
-    for (let fold = 0; fold < folds; fold++) {
-      const isValid = (row: FoldRow): boolean => heldOut.get(row.patient) === fold;
-      const valid = rows.filter(isValid);
-      writeFold(
-        join(folder, `train_${fold}.csv`),
-        rows.filter((row) => !isValid(row)),
-      );
+    const folds = await withoutOthers(base, rows, context);
+    for (const [fold, { train, valid }] of folds.entries()) {
+      writeFold(join(folder, `train_${fold}.csv`), train);
       writeFold(join(folder, `valid_${fold}.csv`), valid);
-      const inFold = foldOf.filter((at) => at === fold).length;
-      context.log(`fold ${fold}: ${inFold} patients, ${valid.length} images, ${shares(valid)}`);
+      context.log(`fold ${fold}: ${distinct(valid, 'patient')} patients, ${valid.length} images, ${shares(valid)}`);
     }
+    writeBalance(folder, folds);
   },
 });
 
-/** How frequent each label is, e.g. `any 14.0 %, …`. */
-function shares(rows: readonly FoldRow[]): string {
-  return CLASSES.map((name, c) => {
-    const positive = rows.filter((row) => row.labels[c] === 1).length;
-    return `${name} ${((100 * positive) / rows.length).toFixed(1)} %`;
-  }).join(', ');
+function baseFolds(rows: readonly FoldRow[], context: Context): Fold[] {
+  const { n_folds: count, seed } = context.params;
+  const own = context.inputs('own');
+  if (own.length > 1) throw new InputError(`a scheme takes one folder of its own, and "own" names ${own.length}`);
+  if (own.length === 0) return makeFolds(rows, count, seed);
+  const folds = readOwnFolds(own[0]!.path, rows, count);
+  const validated = new Set(folds.flatMap(({ valid }) => valid.map((row) => row.image)));
+  const never = rows.filter((row) => !validated.has(row.image)).map((row) => row.image);
+  if (never.length > 0)
+    context.warn(`validated by no fold, so without out-of-fold predictions: ${some(never, 'image')}`);
+  return folds;
+}
+
+async function withoutOthers(folds: Fold[], rows: readonly FoldRow[], context: Context): Promise<Fold[]> {
+  const sets = context.inputs('without');
+  if (sets.length === 0) return folds;
+  const others = new Set<string>();
+  for (const { path } of sets) for (const patient of await patientsIn(path, rows)) others.add(patient);
+  const kept = withoutPatients(folds, others);
+  for (const [fold, patients, removed, images, removedImages] of writeOverlap(context.output('csv'), folds, kept)) {
+    context.log(`fold ${fold}: ${removed} of ${patients} patients, ${removedImages} of ${images} images taken away`);
+  }
+  return kept;
 }

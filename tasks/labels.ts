@@ -1,8 +1,8 @@
 // The first node: checks labels, images and the sample submission against each other before anything is computed, reports
-// all that is wrong at once, and writes the labels as one row an image.
+// all that is wrong at once, and writes the labels as one row an image. Without labels (inference only) it looks for images.
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
-import { defineTask, InputError } from '../engine/task.ts';
+import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
 import { shownPath } from './tables/csv.ts';
 import { readIdTable } from './tables/ids.ts';
@@ -10,7 +10,10 @@ import { some, sortedByImage, writeLabels } from './tables/labels.ts';
 
 export default defineTask({
   run(context) {
-    const paths = { labels: context.input('labels'), sample: context.input('sample') };
+    if (context.inputs('labels').length === 0) return checkImagesOnly(context);
+    const [labelsFile, sampleFile] = [context.inputs('labels')[0]!.path, context.inputs('sample')[0]?.path];
+    if (sampleFile === undefined) throw new InputError('labels without a sample submission: name both, or neither');
+    const paths = { labels: labelsFile, sample: sampleFile };
     const problems: string[] = [];
     const labels = readIdTable(paths.labels, { isSample: false }, problems);
     const sample = readIdTable(paths.sample, { isSample: true }, problems);
@@ -36,6 +39,15 @@ export default defineTask({
     context.log(`${labels.images.length} images with labels, ${test.length} test images`);
   },
 });
+
+/** What can be checked of images that come alone. Writes a table without rows. */
+function checkImagesOnly(context: TaskContext<unknown>): void {
+  const problems: string[] = [];
+  const images = imagesIn(context.input('test'), problems);
+  if (problems.length > 0 || !images) throw new InputError(problems.join('\n'));
+  writeLabels(context.output('csv'), { images: [], values: new Uint8Array() });
+  context.log(`${images.length} images, without labels`);
+}
 
 /** Names of the folder's `.dcm` files without the ending, sorted; undefined, and a problem, when there is no such folder. */
 function imagesIn(folder: string, problems: string[]): string[] | undefined {

@@ -9,7 +9,7 @@ const run = (...words: string[]) => p.run(...TINY, ...words);
 const tasksOf = (names: readonly string[]) => [...new Set(names.map((name) => name.split('[')[0]!))].sort();
 
 const FROM_SMOOTHING = ['ensemble', 'report', 'smooth', 'submission'];
-const FROM_TRAINING = ['ensemble', 'predict', 'report', 'smooth', 'submission', 'train'];
+const FROM_TRAINING = ['ensemble', 'out_of_fold', 'predict', 'report', 'smooth', 'submission', 'train'];
 
 beforeAll(() => {
   p = createPipelineProject();
@@ -29,7 +29,7 @@ describe('the pipeline', () => {
   test('goes from DICOM files to a submission with the IDs of the sample, in its order', async () => {
     const summary = await run();
     expect(summary.failed).toEqual([]);
-    expect(summary.ran).toHaveLength(22);
+    expect(summary.ran).toHaveLength(26);
     const submission = csv('out/submission.csv');
     const sample = csv('out/phantom/stage_2_sample_submission.csv');
     expect(submission.header).toEqual(['ID', 'Label']);
@@ -77,7 +77,8 @@ describe('the pipeline', () => {
     expect(tasksOf(changed.ran)).toEqual(FROM_TRAINING);
     const back = await run();
     expect(back.ran).toEqual([]);
-    expect(tasksOf(back.restored)).toEqual(FROM_TRAINING);
+    // The check of lineage says the same of both, so its report lies there already.
+    expect(tasksOf(back.restored)).toEqual(FROM_TRAINING.filter((task) => task !== 'out_of_fold'));
   });
 
   test('restores a deleted output without running', async () => {
@@ -85,7 +86,7 @@ describe('the pipeline', () => {
     rmSync(p.path('out/submission.csv'));
     const summary = await run();
     expect(summary.ran).toEqual([]);
-    expect(summary.restored.sort()).toEqual([
+    expect([...summary.restored].sort()).toEqual([
       'png[split=test,kind=adjacent_hu]',
       'png[split=test,kind=brain_subdural_bone]',
       'submission',
@@ -103,6 +104,31 @@ describe('the pipeline', () => {
       'train[model=tiny_third,fold=0]',
       'train[model=tiny_third,fold=1]',
     ]);
+  });
+});
+
+describe('inference only', () => {
+  const sorted = (file: string): string => p.read(file).split('\n').sort().join('\n');
+
+  test('a folder of DICOM files and the models of an earlier run give the same submission, and nothing is trained', async () => {
+    await run();
+    const submission = sorted('out/submission.csv');
+    cpSync(p.path('out/phantom/stage_2_test'), p.path('images'), { recursive: true });
+    cpSync(p.path('out'), p.path('earlier'), { recursive: true });
+    const settings = ['--set', 'data=images', '--set', 'models=earlier'];
+    const { ok, ran, restored } = await p.run('submission', '--profile', 'infer', '--set', 'batch=8', ...settings);
+    expect(ok).toBe(true);
+    const steps = ['infer', 'labels', 'metadata', 'png', 'submission', 'triplets'];
+    expect(tasksOf([...ran, ...restored])).toEqual(steps);
+    expect(sorted('out/submission.csv')).toBe(submission);
+  });
+
+  test('a folder without the networks that its ensemble names ends with exit code 2 and the missing file', async () => {
+    rmSync(p.path('earlier/models/tiny_windows/fold1/model.onnx'));
+    const settings = ['--set', 'data=images', '--set', 'models=earlier'];
+    const answer = await p.dag('run', 'submission', '--profile', 'infer', ...settings);
+    expect(answer.code).toBe(2);
+    expect(answer.stderr).toContain('earlier/models/tiny_windows/fold1/model.onnx does not exist');
   });
 });
 

@@ -16,7 +16,7 @@ export interface FoldRow {
 
 /** Sorted by image. Says how many images were left out for want of a label, metadata or a patient. */
 export function usableRows(
-  table: readonly MetadataRow[],
+  table: readonly Pick<MetadataRow, 'Image' | 'PatientID' | 'StudyInstanceUID'>[],
   labels: Labels,
   context: Pick<TaskContext<unknown>, 'log' | 'warn'>,
 ): FoldRow[] {

@@ -133,7 +133,7 @@ function sumAt(models: readonly Float64Array[], weights: readonly number[], i: n
   return z;
 }
 
-function sigmoid(z: number): number {
+export function sigmoid(z: number): number {
   return z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z));
 }
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Artifact } from '../../engine/task.ts';
 import { CLASSES } from '../../tasks/classes.ts';
 import { assignFolds, type Patient } from '../../tasks/folds/assign.ts';
 import { createRandom } from '../../tasks/learning/random.ts';
@@ -92,7 +93,17 @@ test('with many patients, each fold has its share of images and of every label, 
   expect(assignFolds(patients, 5, 1)).not.toEqual(assignFolds(patients, 5, 2));
 });
 
-async function split(params: object, slices = drawSlices({ patients: 23, slices: 12 }), unlabelled = 0) {
+interface Given {
+  without?: Artifact[];
+  own?: Artifact[];
+}
+
+async function split(
+  params: object,
+  slices = drawSlices({ patients: 23, slices: 12 }),
+  unlabelled = 0,
+  { without = [], own = [] }: Given = {},
+) {
   const folder = mkdtempSync(join(root, 'case-'));
   const labelled = slices.slice(unlabelled);
   await writeTable(join(folder, 'table.parquet'), slices);
@@ -101,7 +112,7 @@ async function split(params: object, slices = drawSlices({ patients: 23, slices:
   writeLabels(join(folder, 'labels.csv'), { images, values: Uint8Array.from([...drawn, 0, 0, 0, 0, 0, 0]) });
   const result = await runTask('tasks/folds.ts', {
     params,
-    in: { labels: join(folder, 'labels.csv'), table: join(folder, 'table.parquet') },
+    in: { labels: join(folder, 'labels.csv'), table: join(folder, 'table.parquet'), without, own },
     out: { csv: join(folder, 'folds') },
   });
   return { folder: join(folder, 'folds'), labelled, drawn, ...result };
@@ -109,9 +120,10 @@ async function split(params: object, slices = drawSlices({ patients: 23, slices:
 
 test('the files hold every image once in validation, no patient on both sides, and the labels unchanged', async () => {
   const { folder, labelled, drawn, logs } = await split({ n_folds: 3, seed: 1 }, undefined, 7);
-  expect(readdirSync(folder).sort()).toEqual(
-    ['train', 'valid'].flatMap((set) => [0, 1, 2].map((n) => `${set}_${n}.csv`)),
-  );
+  expect(readdirSync(folder).sort()).toEqual([
+    'balance.csv',
+    ...['train', 'valid'].flatMap((set) => [0, 1, 2].map((n) => `${set}_${n}.csv`)),
+  ]);
   const seen: string[] = [];
   const expected = new Map(
     labelled.map(({ image, patient, study }, i) => {
@@ -151,4 +163,152 @@ test('images without a PatientID are left out with a warning', async () => {
 test('fewer patients than folds is an error', async () => {
   const few = split({ n_folds: 4, seed: 1 }, drawSlices({ patients: 3, slices: 4 }));
   await expect(few).rejects.toThrow('3 patients for 4 folds: every fold needs one; lower n_folds');
+});
+
+const artifact = (path: string): Artifact => ({ path, axes: {} });
+const column = (path: string, name: string): string[] => {
+  const { header, rows } = readCsv(path);
+  return rows.map((row) => row[header.indexOf(name)]!);
+};
+
+test('the balance table counts patients, studies, images and labels of each side', async () => {
+  const { folder, labelled } = await split({ n_folds: 3, seed: 1 });
+  const { header, rows } = readCsv(join(folder, 'balance.csv'));
+  expect(header).toEqual(['Fold', 'Set', 'Patients', 'Studies', 'Images', ...CLASSES]);
+  expect(rows).toHaveLength(6);
+  for (const [fold, set, patients, studies, images, any] of rows) {
+    const file = join(folder, `${set}_${fold}.csv`);
+    expect(Number(patients)).toBe(new Set(column(file, 'PatientID')).size);
+    expect(Number(studies)).toBe(new Set(column(file, 'StudyInstanceUID')).size);
+    expect(Number(images)).toBe(column(file, 'Image').length);
+    expect(Number(any)).toBe(column(file, 'any').filter((label) => label === '1').length);
+  }
+  const validated = rows.filter((row) => row[1] === 'valid').reduce((sum, row) => sum + Number(row[4]), 0);
+  expect(validated).toBe(labelled.length);
+});
+
+describe('scheme V2', () => {
+  const slices = drawSlices({ patients: 23, slices: 6 });
+  const others = new Set(['P2', 'P7', 'P11']);
+  const shared = slices.filter((slice) => others.has(slice.patient));
+  const file = (name: string, lines: readonly string[]): Artifact[] => {
+    writeFileSync(join(root, name), `${lines.join('\n')}\n`);
+    return [artifact(join(root, name))];
+  };
+
+  test.each([
+    [
+      'a sample submission',
+      () => file('sample.csv', ['ID,Label', ...shared.map(({ image }) => `${image}_any,0.5`), 'ID_elsewhere_any,0.5']),
+    ],
+    ['a list of patients', () => file('patients.csv', ['PatientID', ...others, 'P_elsewhere'])],
+    [
+      'a metadata table',
+      async () => {
+        await writeTable(
+          join(root, 'others.parquet'),
+          [...shared, { ...shared[0]!, image: 'ID_zzz', patient: 'P_elsewhere' }].slice(1),
+        );
+        return [artifact(join(root, 'others.parquet'))];
+      },
+    ],
+  ])('is V1 without the patients of another set, given as %s', async (_, make) => {
+    const v1 = await split({ n_folds: 3, seed: 1 }, slices);
+    const v2 = await split({ n_folds: 3, seed: 1 }, slices, 0, { without: await make() });
+    const overlap = readCsv(join(v2.folder, 'overlap.csv')).rows;
+    for (const fold of [0, 1, 2]) {
+      const at = (folder: string, set: string): string => join(folder, `${set}_${fold}.csv`);
+      expect(readFileSync(at(v2.folder, 'valid'), 'utf8')).toBe(readFileSync(at(v1.folder, 'valid'), 'utf8'));
+      const [before, after] = [readCsv(at(v1.folder, 'train')).rows, readCsv(at(v2.folder, 'train')).rows];
+      expect(after).toEqual(before.filter((row) => !others.has(row[1]!)));
+      const patients = new Set(before.map((row) => row[1]!));
+      const removed = [...others].filter((patient) => patients.has(patient)).length;
+      expect(overlap[fold]!.map(Number)).toEqual([
+        fold,
+        patients.size,
+        removed,
+        before.length,
+        before.length - after.length,
+      ]);
+    }
+    expect(overlap.some((row) => Number(row[2]) > 0)).toBe(true);
+  });
+
+  test('refuses an image list none of which is known, and says what to give instead', async () => {
+    const without = file('unknown.csv', ['ID,Label', 'ID_elsewhere_any,0.5']);
+    await expect(split({ n_folds: 3, seed: 1 }, slices, 0, { without })).rejects.toThrow(
+      'give the metadata table of that set',
+    );
+  });
+});
+
+describe("a team's own folds", () => {
+  const slices = drawSlices({ patients: 12, slices: 5 });
+  let cases = 0;
+
+  /** V1's files with one of them changed, then used as own files. */
+  async function withOwn(change?: { file: string; to: (lines: string[]) => string[] }) {
+    const v1 = await split({ n_folds: 2, seed: 1 }, slices);
+    const own = join(root, `own${cases++}`);
+    cpSync(v1.folder, own, { recursive: true });
+    if (change) {
+      const lines = readFileSync(join(own, change.file), 'utf8').trimEnd().split('\n');
+      writeFileSync(join(own, change.file), `${change.to(lines).join('\n')}\n`);
+    }
+    const result = await split({ n_folds: 2, seed: 9 }, slices, 0, { own: [artifact(own)] });
+    return { v1, ...result };
+  }
+
+  test('are taken as they are, whatever their order and columns', async () => {
+    const turned = {
+      file: 'train_0.csv',
+      to: ([header, ...rows]: string[]) => [header!, ...rows.reverse()].map((row) => row.split(',')[0]!),
+    };
+    const { v1, folder } = await withOwn(turned);
+    for (const name of readdirSync(folder))
+      expect(readFileSync(join(folder, name), 'utf8')).toBe(readFileSync(join(v1.folder, name), 'utf8'));
+  });
+
+  test('with a patient on both sides are an error that names the patient', async () => {
+    const valid = (await split({ n_folds: 2, seed: 1 }, slices)).folder;
+    const [row] = readCsv(join(valid, 'valid_0.csv')).rows;
+    const leak = withOwn({ file: 'train_0.csv', to: (lines) => [...lines, row!.join(',')] });
+    await expect(leak).rejects.toThrow(`train_0.csv and valid_0.csv share 1 patient: ${row![1]}`);
+  });
+
+  test.each([
+    [
+      'an unknown image',
+      (lines: string[]) => [...lines, 'ID_x,P1,s,0,0,0,0,0,0'],
+      'not among the images with metadata and labels: 1 image: ID_x',
+    ],
+    ['an image twice', (lines: string[]) => [...lines, lines[1]!], 'stands there twice: 1 image: ID_'],
+    [
+      'another label',
+      (lines: string[]) =>
+        lines.map((line, i) => (i === 1 ? line.replace(/.$/, (last) => String(1 - Number(last))) : line)),
+      'other labels than in the label table: 1 image: ID_',
+    ],
+    [
+      'another patient',
+      (lines: string[]) => lines.map((line, i) => (i === 1 ? line.replace(/,P\d+,/, ',P99,') : line)),
+      'another PatientID than in the DICOM file: 1 image: ID_',
+    ],
+  ])('with %s are an error that names it', async (_, to, message) => {
+    await expect(withOwn({ file: 'train_1.csv', to })).rejects.toThrow(message);
+  });
+
+  test('that are fewer than n_folds are an error that names the missing files', async () => {
+    const { folder } = await split({ n_folds: 2, seed: 1 }, slices);
+    await expect(split({ n_folds: 3, seed: 1 }, slices, 0, { own: [artifact(folder)] })).rejects.toThrow(
+      'n_folds is 3, and it lacks train_2.csv, valid_2.csv',
+    );
+  });
+
+  test('with images that no fold validates are used, with a warning', async () => {
+    const { warnings } = await withOwn({ file: 'valid_0.csv', to: (lines) => lines.slice(0, -1) });
+    expect(warnings).toEqual([
+      expect.stringContaining('validated by no fold, so without out-of-fold predictions: 1 image'),
+    ]);
+  });
 });
