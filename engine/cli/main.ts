@@ -15,6 +15,10 @@ interface Flags extends CommonFlags {
   gpus?: number;
   format?: string;
   all?: boolean;
+  follow?: boolean;
+  now?: boolean;
+  last?: number;
+  md?: boolean;
 }
 
 const collect = (value: string, before: string[]) => [...before, value];
@@ -73,8 +77,10 @@ function createProgram(finish: (code: number) => void): Command {
     .option('--force', 'as for run')
     .option('--only', 'as for run');
   command('status [selectors...]', 'show the state of every node', async (names, flags) =>
-    (await import('./status.ts')).statusCommand(names, flags),
-  );
+    flags.follow
+      ? (await import('./follow.ts')).followCommand(flags)
+      : (await import('./status.ts')).statusCommand(names, flags),
+  ).option('-f, --follow', 'watch the run that goes on in another terminal');
   command('why <node>', 'say why a node is stale, with old and new values', async (names, flags) =>
     (await import('./why.ts')).whyCommand(names[0]!, flags),
   );
@@ -85,7 +91,18 @@ function createProgram(finish: (code: number) => void): Command {
     .option('--all', 'every node, not one box a task');
   command('log <node>', "print the log of a node's latest run", async (names, flags) =>
     (await import('./log.ts')).logCommand(names[0]!, flags),
-  );
+  ).option('-f, --follow', 'print on while the node runs');
+  command('stop', 'stop the run that goes on in another terminal, as Ctrl-C there would', async (_, flags) =>
+    (await import('./stop.ts')).stopCommand(flags),
+  ).option('--now', 'kill its nodes, as pressing Ctrl-C twice would');
+  command('history [node]', 'list the runs; for a node, each time it ran and why', async (names, flags) =>
+    (await import('./history.ts')).historyCommand(names[0], flags),
+  ).option('-n, --last <n>', 'this many, the latest ones', wholeNumber(1));
+  command(
+    'diff [before] [after]',
+    'compare two runs: parameters, code, data and metrics (default: last~1 and last)',
+    async (names, flags) => (await import('./diff.ts')).diffCommand(names, flags),
+  ).option('--md', 'as Markdown');
   command(
     'clean [selectors...]',
     'remove artifacts from the work tree; the cache keeps their bytes',

@@ -1,11 +1,16 @@
 // dag run: build what is stale among the selected nodes.
 import { readFileSync } from 'node:fs';
-import { acquireLock } from '../../cache/index.ts';
+import { acquireLock, type Cache } from '../../cache/index.ts';
 import type { Listener, RunEvent } from '../event.ts';
+import type { Node } from '../graph/node.ts';
+import { dependencies } from '../plan/plan.ts';
+import { createEstimator, type Estimator } from '../report/eta.ts';
 import { terminalReport } from '../report/terminal.ts';
 import { machineCapacity } from '../run/capacity.ts';
 import { type Outcome, startRun } from '../run/run.ts';
-import { journalTo, newRunId } from '../state/journal.ts';
+import type { Capacity } from '../run/slots.ts';
+import { journalTo, newRunId, type RunHeader } from '../state/journal.ts';
+import { stateOf } from '../state/record.ts';
 import { EXIT } from './failure.ts';
 import {
   type CommonFlags,
@@ -49,6 +54,11 @@ async function runSelected(session: Session, selectors: readonly string[], flags
   try {
     await checkSources(session, nodes);
     const runId = newRunId(new Date());
+    const terminal = terminalReport({
+      stream: process.stderr,
+      tail: tailOf,
+      estimate: (names, capacity) => estimatorFor(cache, nodes, names, capacity),
+    });
     const run = startRun({
       pipeline,
       nodes,
@@ -65,7 +75,7 @@ async function runSelected(session: Session, selectors: readonly string[], flags
           pools: pipeline.pools,
           wantsGpu: nodes.some(({ resources }) => resources.gpu > 0),
         }),
-      listener: together([journalTo(places.journals, runId), terminalReport({ stream: process.stderr }, tailOf)]),
+      listener: together([journalTo(places.journals, runId, headerOf(flags)), terminal]),
     });
     const restore = onSignals(run.stop);
     return await run.finished.finally(restore);
@@ -80,25 +90,55 @@ function together(listeners: readonly Listener[]): Listener {
   };
 }
 
+/** How the run was asked for, for the journal: others see it in history, and can load the pipeline as this run did. */
+export function headerOf({ set }: Pick<CommonFlags, 'set'>): RunHeader {
+  return { words: process.argv.slice(2), pid: process.pid, set };
+}
+
+export function estimatorFor(
+  cache: Cache,
+  nodes: readonly Node[],
+  names: readonly string[],
+  capacity: Capacity,
+): Estimator {
+  const wanted = new Set(names);
+  const expected = nodes
+    .filter(({ name }) => wanted.has(name))
+    .map((node) => ({
+      name: node.name,
+      task: node.task,
+      seconds: stateOf(cache, node.name)?.seconds ?? node.durationSeconds,
+      cores: node.resources.cpu,
+      gpus: capacity.gpus.length > 0 ? node.resources.gpu : 0,
+      needs: dependencies(node),
+    }));
+  return createEstimator(expected, capacity);
+}
+
+const STOPPING = '\nstopping: running nodes end at their next safe point; press Ctrl-C again to kill them\n';
+
+/** Ctrl-C, SIGTERM and SIGHUP: once to stop, twice to kill. SIGQUIT (Ctrl-\\, `dag stop --now`) kills at once. */
 function onSignals(stop: () => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   let calls = 0;
-  const handler = () => {
+  const ask = () => {
     calls++;
-    process.stderr.write(
-      calls === 1
-        ? '\nstopping: running nodes end at their next safe point; press Ctrl-C again to kill them\n'
-        : '\nkilling\n',
-    );
+    process.stderr.write(calls === 1 ? STOPPING : '\nkilling\n');
     stop();
   };
-  for (const signal of signals) process.on(signal, handler);
+  const kill = () => {
+    calls += 2;
+    process.stderr.write('\nkilling\n');
+    stop();
+    stop();
+  };
+  const handlers = { SIGINT: ask, SIGTERM: ask, SIGHUP: ask, SIGQUIT: kill } as const;
+  for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
   return () => {
-    for (const signal of signals) process.off(signal, handler);
+    for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler);
   };
 }
 
-function tailOf(log: string, lines: number): string[] {
+export function tailOf(log: string, lines: number): string[] {
   const text = readFileSync(log, 'utf8').trimEnd();
   return text === '' ? [] : text.split('\n').slice(-lines);
 }

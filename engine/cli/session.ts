@@ -45,6 +45,11 @@ export function loadProject(flags: CommonFlags): Pipeline {
   throw new UsageError(formatDiagnostics(loaded.error, source, { color: colors.enabled, cwd: process.cwd() }));
 }
 
+/** The project's folder, for commands that read only what runs left: the file need not load. */
+export function projectRoot(flags: CommonFlags): string {
+  return path.dirname(findFile(flags));
+}
+
 export function openSession(flags: CommonFlags): Session {
   const pipeline = loadProject(flags);
   const places = placesOf(pipeline.root);

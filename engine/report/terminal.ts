@@ -1,58 +1,112 @@
-// The run as lines on stderr: one for each node that ended, warnings and errors as they come, and on a terminal a live
-// region below with what is running. Finished lines scroll away above it; nothing uses the alternate screen.
+// The run as lines on stderr: one for each node that ended, warnings and errors as they come. On a terminal a live region
+// below them shows what is running; elsewhere (CI, pipes) starts are lines too, and every half minute one says what
+// runs. Finished lines scroll away above the region; nothing uses the alternate screen. The same reader shows a run of
+// this process and, from its journal, one of another.
 import { bold, cyan, dim, green, red, yellow } from '../cli/style.ts';
-import type { Failure, Listener, RunEvent, RunSummary } from '../event.ts';
+import type { Failure, RunEvent, RunSummary } from '../event.ts';
 import { describeReasons } from '../plan/reason.ts';
+import type { Capacity } from '../run/slots.ts';
+import type { JournalEvent } from '../state/journal.ts';
+import type { Estimator } from './eta.ts';
+import { type RunningRow, rowText, tallyText, width } from './rows.ts';
 import { duration } from './time.ts';
 
 export interface TerminalOptions {
   readonly stream: NodeJS.WriteStream;
-  readonly verbose?: boolean;
+  /** The last lines of a log. */
+  tail(log: string, lines: number): string[];
+  /** Durations and the time left, asked for once, when something has to run. */
+  estimate?(nodes: readonly string[], capacity: Capacity): Estimator;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
-interface Row {
-  readonly startedMs: number;
-  progress: string;
-  metric: string;
-}
+/** `atMs`: when it happened, where that was not now. */
+export type Reporter = (event: RunEvent | JournalEvent, atMs?: number) => void;
 
-const REDRAW_MS = 120;
+const REDRAW_MS = 200;
+const FLUSH_MS = 50;
+const ESTIMATE_MS = 1000;
+const HEARTBEAT_MS = 30_000;
 const REASONS_SHOWN = 2;
 const LOG_LINES = 12;
+const ROWS_KEPT_FREE = 4;
+const HEARTBEAT_NODES = 6;
 
-export function terminalReport({ stream }: TerminalOptions, tail: (log: string, lines: number) => string[]): Listener {
-  const rows = new Map<string, Row>();
-  const live = stream.isTTY === true && process.env.TERM !== 'dumb';
-  let drawn = 0;
+export function terminalReport(options: TerminalOptions): Reporter {
+  const { stream, now = Date.now } = options;
+  const live = stream.isTTY === true && process.env.TERM !== 'dumb' && !process.env.CI;
+  const region = createRegion(stream);
+  const rows = new Map<string, RunningRow>();
+  const count = { total: 0, settled: 0, failed: 0, blocked: 0 };
+  let startedMs = now();
+  let estimator: Estimator | null = null;
   let timer: NodeJS.Timeout | null = null;
-  let blocked = 0;
+  let left = { atMs: Number.NEGATIVE_INFINITY, seconds: null as number | null };
 
-  const erase = () => {
-    if (drawn > 0) stream.write(`\x1b[${drawn}A\x1b[0J`);
-    drawn = 0;
+  const tally = () => {
+    if (now() - left.atMs > ESTIMATE_MS) left = { atMs: now(), seconds: estimator?.left(now()) ?? null };
+    return tallyText({ ...count, running: rows.size, startedMs, leftSeconds: left.seconds }, now());
   };
-  const draw = () => {
-    if (!live) return;
-    erase();
-    const lines = [...rows].map(([node, row]) => rowText(node, row, stream.columns || 80));
-    if (lines.length > 0) stream.write(`${lines.join('\n')}\n`);
-    drawn = lines.length;
+  const picture = (): string[] => {
+    if (!live || rows.size === 0) return [];
+    const columns = stream.columns || 80;
+    const room = Math.max(1, (stream.rows || 24) - ROWS_KEPT_FREE);
+    const lines = [...rows.values()].slice(0, room).map((row) => cyan(rowText(row, now(), columns)));
+    if (rows.size > room) lines.push(dim(`  and ${rows.size - room} more`));
+    return [...lines, dim(`  ${tally()}`)];
+  };
+  const beat = () => {
+    if (live) return flush();
+    if (rows.size === 0) return;
+    const named = [...rows.values()].slice(0, HEARTBEAT_NODES).map((row) => rowText(row, now(), 1000).slice(2));
+    const rest = rows.size > HEARTBEAT_NODES ? [`and ${rows.size - HEARTBEAT_NODES} more`] : [];
+    region.draw([dim(`· ${[tally(), ...named, ...rest].join('\n    ')}`)], []);
+  };
+  // A thousand restored nodes a second are a few writes to a terminal, not a thousand.
+  let waiting: string[] = [];
+  let due: NodeJS.Timeout | null = null;
+  const flush = () => {
+    if (due) clearTimeout(due);
+    due = null;
+    region.draw(waiting, picture());
+    waiting = [];
   };
   const print = (...lines: string[]) => {
-    erase();
-    stream.write(`${lines.join('\n')}\n`);
-    draw();
+    if (!live) return region.draw(lines, []);
+    waiting.push(...lines);
+    due ??= setTimeout(flush, FLUSH_MS);
+  };
+  const settle = (node: string, seconds: number | null) => {
+    rows.delete(node);
+    count.settled++;
+    estimator?.settled(node, seconds);
   };
 
-  return (event: RunEvent) => {
+  return (event, atMs = now()) => {
     switch (event.type) {
-      case 'node-started':
-        rows.set(event.node, { startedMs: performance.now(), progress: '', metric: '' });
-        if (live) {
-          timer ??= setInterval(draw, REDRAW_MS);
-          draw();
-        } else print(`${cyan('▶')} ${event.node} ${dim(describeReasons(event.reasons, REASONS_SHOWN))}`);
+      case 'run-started':
+        count.total = event.nodes;
+        startedMs = atMs;
         return;
+      case 'run-planned':
+        estimator = options.estimate?.(event.nodes, event.capacity) ?? null;
+        return;
+      case 'node-fresh':
+        return settle(event.node, null);
+      case 'nodes-fresh':
+        for (const node of Object.keys(event.nodes)) settle(node, null);
+        return;
+      case 'node-started': {
+        const { node, allotment } = event;
+        const usualSeconds = estimator?.usual(node) ?? null;
+        rows.set(node, { node, startedMs: atMs, usualSeconds, allotment, progress: '', metric: '' });
+        estimator?.started(node, atMs);
+        timer ??= setInterval(beat, live ? REDRAW_MS : HEARTBEAT_MS).unref();
+        if (live) due ??= setTimeout(flush, FLUSH_MS);
+        else print(`${cyan('▶')} ${node} ${dim(describeReasons(event.reasons, REASONS_SHOWN))}`);
+        return;
+      }
       case 'node-progress': {
         const row = rows.get(event.node);
         if (row) row.progress = `${event.done}/${event.total} ${event.unit}`.trim();
@@ -67,37 +121,57 @@ export function terminalReport({ stream }: TerminalOptions, tail: (log: string, 
         return print(`${yellow('!')} ${event.node}: ${event.message}`);
       case 'note':
         return print(dim(event.message));
-      case 'node-done':
-        rows.delete(event.node);
-        return print(`${green('✔')} ${event.node} ${dim(duration(event.seconds))}`);
+      case 'node-done': {
+        const metric = rows.get(event.node)?.metric ?? '';
+        settle(event.node, event.seconds);
+        return print(
+          `${green('✔')} ${event.node} ${dim([duration(event.seconds), metric].filter(Boolean).join('  '))}`,
+        );
+      }
       case 'node-restored':
+        settle(event.node, null);
         return print(
           `${green('↺')} ${event.node} ${dim(`restored · ${describeReasons(event.reasons, REASONS_SHOWN)}`)}`,
         );
       case 'node-failed':
-        rows.delete(event.node);
-        return print(...failureLines(event.node, event.failure, tail));
+        settle(event.node, null);
+        count.failed++;
+        return print(...failureLines(event.node, event.failure, options.tail));
       case 'node-blocked':
-        blocked++;
+        settle(event.node, null);
+        count.blocked++;
         return;
       case 'run-finished':
         if (timer) clearInterval(timer);
         rows.clear();
-        return print(summaryLine(event.summary, blocked));
+        print(summaryLine(event.summary, count.blocked));
+        return live ? flush() : undefined;
       default:
         return;
     }
   };
 }
 
-function rowText(node: string, { startedMs, progress, metric }: Row, columns: number): string {
-  const plain = ['▶', node, duration((performance.now() - startedMs) / 1000), progress, metric]
-    .filter((part) => part !== '')
-    .join('  ');
-  return cyan(plain.length >= columns ? `${plain.slice(0, columns - 2)}…` : plain);
+/** Lines that stay, and below them a picture that the next one replaces: one write each, so that nothing flickers. */
+function createRegion(stream: NodeJS.WriteStream) {
+  let drawn: number[] = [];
+  return {
+    draw(lines: readonly string[], picture: readonly string[]) {
+      // Lines may wrap when the terminal was made narrower since.
+      const columns = stream.columns || 80;
+      const height = drawn.reduce((sum, wide) => sum + Math.max(1, Math.ceil(wide / columns)), 0);
+      const up = height > 0 ? `\x1b[${height}A\x1b[0J` : '';
+      drawn = picture.map((line) => width(plain(line)));
+      const text = up + [...lines, ...picture].map((line) => `${line}\n`).join('');
+      if (text !== '') stream.write(text);
+    },
+  };
 }
 
-function failureLines(node: string, failure: Failure, tail: (log: string, lines: number) => string[]): string[] {
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters.
+const plain = (text: string) => text.replace(/\x1b\[[0-9;]*m/g, '');
+
+function failureLines(node: string, failure: Failure, tail: TerminalOptions['tail']): string[] {
   if (failure.kind === 'interrupted') return [`${yellow('■')} ${node} stopped`];
   const head = `${red('✖')} ${bold(node)}: ${failure.message.split('\n').join('\n    ')}`;
   const lines =

@@ -1,0 +1,90 @@
+// Runs as a person thinks of them: when, what was asked, how it went. Made from journals; pure but for the reading.
+import type { Reason } from '../plan/reason.ts';
+import type { Line, Metrics } from '../state/journal.ts';
+import type { Acceptance } from '../state/record.ts';
+import type { Journal } from './read.ts';
+
+export type RunResult = 'done' | 'failed' | 'stopped' | 'running' | 'died';
+
+export interface PastRun {
+  readonly id: string;
+  readonly startedAt: string;
+  readonly profile: string | null;
+  /** The words behind `dag`. */
+  readonly words: readonly string[];
+  readonly set: readonly string[];
+  readonly pid: number;
+  readonly result: RunResult;
+  readonly ran: number;
+  readonly restored: number;
+  readonly fresh: number;
+  readonly failed: number;
+  readonly seconds: number;
+}
+
+/** Null for a journal without a run in it (an acceptance). `running`: the PID of the run that goes on now. */
+export function pastRun({ id, lines }: Journal, running: number | null): PastRun | null {
+  const start = lines.find((line) => line.type === 'run-started');
+  if (start?.type !== 'run-started') return null;
+  const end = lines.findLast((line) => line.type === 'run-finished');
+  const { at, profile, words, set, pid } = start;
+  const shared = { id, startedAt: at, profile, words, set, pid };
+  if (end?.type === 'run-finished') {
+    const { ran, restored, fresh, failed, seconds, ok } = end.summary;
+    const stopped = lines.some((line) => line.type === 'node-failed' && line.failure.kind === 'interrupted');
+    const result = ok ? 'done' : stopped || failed.length === 0 ? 'stopped' : 'failed';
+    const counts = { ran: ran.length, restored: restored.length, fresh: fresh.length, failed: failed.length };
+    return { ...shared, result, ...counts, seconds };
+  }
+  const last = lines.at(-1)!;
+  const count = (type: Line['type']) => lines.filter((line) => line.type === type).length;
+  return {
+    ...shared,
+    result: running === pid ? 'running' : 'died',
+    ran: count('node-done'),
+    restored: count('node-restored'),
+    fresh: lines.reduce((sum, line) => sum + (line.type === 'nodes-fresh' ? Object.keys(line.nodes).length : 0), 0),
+    failed: count('node-failed'),
+    seconds: (Date.parse(last.at) - Date.parse(at)) / 1000,
+  };
+}
+
+export type NodeHappening =
+  | {
+      readonly kind: 'ran' | 'failed' | 'restored' | 'unfinished';
+      readonly run: string;
+      readonly at: string;
+      readonly seconds: number | null;
+      readonly reasons: readonly Reason[];
+      readonly key: string;
+      readonly metrics: Metrics;
+      readonly message: string | null;
+    }
+  | { readonly kind: 'accepted'; readonly run: string; readonly at: string; readonly acceptance: Acceptance };
+
+/** All that happened to a node in one journal, in order. */
+export function happenings({ id, lines }: Journal, node: string): NodeHappening[] {
+  const found: NodeHappening[] = [];
+  for (const line of lines) {
+    if (!('node' in line) || line.node !== node) continue;
+    const at = line.at;
+    if (line.type === 'node-accepted') found.push({ kind: 'accepted', run: id, at, acceptance: line.acceptance });
+    if (line.type === 'node-started' || line.type === 'node-restored') {
+      const { reasons, key } = line;
+      const restored = line.type === 'node-restored';
+      const seconds = restored ? line.seconds : null;
+      const kind = restored ? 'restored' : 'unfinished';
+      found.push({ kind, run: id, at, seconds, reasons, key, metrics: {}, message: null });
+    }
+    if (line.type === 'node-done') finish(found, { kind: 'ran', seconds: line.seconds, metrics: line.metrics ?? {} });
+    if (line.type === 'node-failed')
+      finish(found, { kind: 'failed', seconds: line.seconds, message: line.failure.message });
+  }
+  return found;
+}
+
+function finish(found: NodeHappening[], end: Partial<Exclude<NodeHappening, { kind: 'accepted' }>>): void {
+  const at = found.findLastIndex(({ kind }) => kind === 'unfinished');
+  const begun = found[at];
+  if (begun && begun.kind !== 'accepted') found[at] = { ...begun, ...end };
+}

@@ -1,0 +1,79 @@
+// How long a run still takes: the largest of three lower bounds, which no schedule beats and a good one comes near to:
+// the longest remaining path, the remaining work over the cores, and over the GPUs.
+import type { Capacity } from '../run/slots.ts';
+
+export interface Expected {
+  readonly name: string;
+  readonly task: string;
+  /** What it last took, or declares. */
+  readonly seconds: number | null;
+  readonly cores: number;
+  readonly gpus: number;
+  readonly needs: readonly string[];
+}
+
+export interface Estimator {
+  /** What a node usually takes: as recorded or declared, else the mean of its task's nodes so far. */
+  usual(node: string): number | null;
+  started(node: string, atMs: number): void;
+  /** `seconds`: what it took, where it ran. */
+  settled(node: string, seconds: number | null): void;
+  /** Seconds; null while too few durations are known to say. */
+  left(nowMs: number): number | null;
+}
+
+/** An estimate needs a duration for at least this share of what is left. */
+const ENOUGH = 0.5;
+/** A node that overran its usual time is taken to be nearly done, not done. */
+const NEARLY = 0.05;
+
+/** `nodes` in an order in which they can run. */
+export function createEstimator(nodes: readonly Expected[], capacity: Pick<Capacity, 'cores' | 'gpus'>): Estimator {
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const open = new Set(byName.keys());
+  const startedMs = new Map<string, number>();
+  const seen = new Map<string, { seconds: number; count: number }>();
+
+  const usual = (name: string): number | null => {
+    const node = byName.get(name);
+    if (!node) return null;
+    const mean = seen.get(node.task);
+    return node.seconds ?? (mean ? mean.seconds / mean.count : null);
+  };
+  const remaining = (name: string, otherwise: number, nowMs: number) => {
+    const whole = usual(name) ?? otherwise;
+    const begun = startedMs.get(name);
+    return begun === undefined ? whole : Math.max(whole - (nowMs - begun) / 1000, whole * NEARLY);
+  };
+
+  return {
+    usual,
+    started: (node, atMs) => void startedMs.set(node, atMs),
+    settled(node, seconds) {
+      open.delete(node);
+      startedMs.delete(node);
+      const task = byName.get(node)?.task;
+      if (task === undefined || seconds === null) return;
+      const before = seen.get(task) ?? { seconds: 0, count: 0 };
+      seen.set(task, { seconds: before.seconds + seconds, count: before.count + 1 });
+    },
+    left(nowMs) {
+      const known = [...open].map(usual).filter((seconds) => seconds !== null);
+      if (open.size === 0) return 0;
+      if (known.length < open.size * ENOUGH) return null;
+      const mean = known.reduce((sum, seconds) => sum + seconds, 0) / known.length;
+      const paths = new Map<string, number>();
+      let [path, coreSeconds, gpuSeconds] = [0, 0, 0];
+      for (const { name, needs, cores, gpus } of nodes) {
+        if (!open.has(name)) continue;
+        const seconds = remaining(name, mean, nowMs);
+        const end = seconds + needs.reduce((most, need) => Math.max(most, paths.get(need) ?? 0), 0);
+        paths.set(name, end);
+        path = Math.max(path, end);
+        coreSeconds += seconds * Math.min(cores, capacity.cores);
+        gpuSeconds += seconds * Math.min(gpus, capacity.gpus.length);
+      }
+      return Math.max(path, coreSeconds / capacity.cores, gpuSeconds / Math.max(1, capacity.gpus.length));
+    },
+  };
+}

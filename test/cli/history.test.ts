@@ -1,0 +1,223 @@
+// history, diff, log --follow, status --follow and stop: other terminals beside a run, and the journals it leaves.
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { readJournal } from '../../engine/history/read.ts';
+import { createProject, type Project } from '../rigs/project.ts';
+import { began, go, handHeld, journals, start, until } from './rig.ts';
+
+const open: Project[] = [];
+afterEach(() => {
+  for (const project of open.splice(0)) project.remove();
+});
+
+function project(files: Record<string, string>): Project {
+  const made = createProject(files);
+  open.push(made);
+  return made;
+}
+
+const TRAINING = {
+  'pipeline.yml': `
+params: { epochs: 2, word: one }
+tasks:
+  data: { run: "cp \${in.raw} \${out.x}", in: { raw: raw.txt }, out: { x: out/data } }
+  train: { use: train.ts, in: { data: "\${data.x}" }, params: { epochs: "\${epochs}" }, out: { x: out/train } }
+`,
+  'raw.txt': 'one\n',
+  'train.ts': `
+import { writeFileSync } from 'node:fs';
+export default {
+  run(ctx: any) {
+    for (let i = 1; i <= ctx.params.epochs; i++) ctx.metric('loss', 1 / i, i);
+    writeFileSync(ctx.output('x'), String(ctx.params.epochs));
+  },
+};
+`,
+};
+
+const HELD = {
+  'pipeline.yml': `
+tasks:
+  first: { run: "echo early; ${handHeld('first')}; echo late; echo x > \${out.x}", out: { x: out/first } }
+  second: { run: "cp \${in.x} \${out.x}", in: { x: "\${first.x}" }, out: { x: out/second } }
+`,
+};
+
+describe('history', () => {
+  test('lists runs with command, counts and result, and says each time a node ran and why', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    await p.run('--set', 'epochs=4');
+    p.edit('train.ts', '1 / i', '1 / (i * noSuchName)');
+    expect((await p.dag('run', 'train')).code).toBe(1);
+    const { runs } = JSON.parse((await p.dag('history', '--json')).stdout);
+    expect(runs).toMatchObject([
+      { words: ['run', 'train'], result: 'failed', ran: 0, fresh: 1, failed: 1 },
+      { words: ['run', '--json', '--set', 'epochs=4'], set: ['epochs=4'], result: 'done', ran: 1, fresh: 1 },
+      { words: ['run', '--json'], result: 'done', ran: 2, fresh: 0 },
+    ]);
+    const { nodes } = JSON.parse((await p.dag('history', 'train', '--json')).stdout);
+    expect(nodes[0].happened).toMatchObject([
+      { kind: 'ran', reasons: [{ kind: 'never-ran' }], metrics: { loss: 0.5 } },
+      { kind: 'ran', reasons: [{ kind: 'param', name: 'epochs', before: 2, after: 4 }], metrics: { loss: 0.25 } },
+      { kind: 'failed', message: expect.stringContaining('noSuchName') },
+    ]);
+    const text = (await p.dag('history', 'train')).stdout;
+    expect(text).toContain('parameter epochs: 2 → 4');
+    expect((await p.dag('history')).stdout).toContain('dag run --json --set epochs=4');
+  });
+
+  test('a run in which nothing happened is no run', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    await p.run();
+    expect(journals(p)).toHaveLength(1);
+  });
+
+  test('a journal cut at any byte gives all of its whole lines, and the torn one is told', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    const [name] = journals(p);
+    const folder = p.path('.dag/runs');
+    const file = path.join(folder, name!);
+    const bytes = readFileSync(file);
+    for (let size = bytes.length; size >= 0; size -= 7) {
+      truncateSync(file, size);
+      const journal = readJournal(folder, name!.replace('.jsonl', ''));
+      const whole = bytes.subarray(0, size).toString().split('\n').length - 1;
+      const torn = size > 0 && bytes[size - 1] !== 10;
+      expect(journal.lines).toHaveLength(whole);
+      expect(journal.trouble).toHaveLength(torn ? 1 : 0);
+    }
+    writeFileSync(file, bytes.subarray(0, bytes.length - 3));
+    const answer = await p.dag('history');
+    expect(answer.code).toBe(0);
+    expect(answer.stdout).toContain('died');
+    expect(answer.stderr).toContain('its last line is torn');
+  });
+
+  test('lines of a later version are passed over and counted', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    appendFileSync(p.path(`.dag/runs/${journals(p)[0]}`), '{"v":99,"type":"node-done","node":"train"}\n');
+    const answer = await p.dag('history', 'train');
+    expect(answer.stdout).toContain('ran in');
+    expect(answer.stderr).toContain('1 line could not be read');
+  });
+
+  test('of a node that never ran it says so', async () => {
+    const p = project(TRAINING);
+    await p.run('data');
+    const answer = await p.dag('history', 'train');
+    expect(answer.code).toBe(2);
+    expect(answer.stderr).toContain('it has not run in this project');
+  });
+});
+
+describe('diff', () => {
+  test('shows parameters, code, data and metrics side by side', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    p.write('raw.txt', 'two\n');
+    p.edit('train.ts', '1 / i', '3 / i');
+    await p.run('--set', 'epochs=4');
+    const diff = JSON.parse((await p.dag('diff', '--json')).stdout);
+    expect(diff.params).toMatchObject([{ name: 'epochs', before: 2, after: 4, nodes: ['train'] }]);
+    expect(diff.code).toMatchObject([{ name: 'train.ts', nodes: ['train'] }]);
+    expect(diff.data).toMatchObject([
+      { name: 'raw.txt', nodes: ['data'] },
+      { name: 'out/data', nodes: ['train'] },
+    ]);
+    expect(diff.metrics).toEqual([{ node: 'train', name: 'loss', before: 0.5, after: 0.75 }]);
+    const text = (await p.dag('diff', 'last~1', 'last')).stdout;
+    expect(text).toMatch(/epochs +2 +4 +train/);
+    expect(text).toMatch(/loss +0\.5 +0\.75 +\+0\.25/);
+    expect((await p.dag('diff', '--md')).stdout).toContain('| loss | 0.5 | 0.75 | +0.25 | train |');
+  });
+
+  test('knows what a fresh node was made of, from the run that made it', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    await p.run('train', '--set', 'epochs=4');
+    p.write('raw.txt', 'two\n');
+    await p.run('data');
+    expect(JSON.parse((await p.dag('diff', 'last~2', 'last~1', '--json')).stdout)).toMatchObject({ same: 1, code: [] });
+    expect(JSON.parse((await p.dag('diff', 'last~1', 'last', '--json')).stdout)).toMatchObject({
+      data: [{ name: 'raw.txt' }],
+      removed: ['train'],
+    });
+  });
+
+  test('an unknown run is refused with what there is', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    const answer = await p.dag('diff');
+    expect(answer.code).toBe(2);
+    expect(answer.stderr).toContain('there is no run "last~1"');
+  });
+});
+
+describe('beside a run', () => {
+  test('log --follow waits for the node, prints what it prints, and ends when it ends', async () => {
+    const p = project(HELD);
+    const run = p.dag('run');
+    await began(p, 'first');
+    const log = start(p, 'log', 'first', '-f');
+    await until(() => log.printed.stdout.includes('early'));
+    expect(log.printed.stdout).toBe('early\n');
+    go(p, 'first');
+    expect(await log.ended).toBe(0);
+    expect(log.printed.stdout).toBe('early\nlate\n');
+    expect((await run).code).toBe(0);
+  });
+
+  test('status --follow shows the run of another terminal to its end', async () => {
+    const p = project(HELD);
+    const run = p.dag('run');
+    await began(p, 'first');
+    const follow = start(p, 'status', '--follow');
+    await until(() => follow.printed.stderr.includes('▶ first'));
+    go(p, 'first');
+    expect(await follow.ended).toBe(0);
+    expect(follow.printed.stderr).toContain('✔ second');
+    expect(follow.printed.stderr).toContain('2 ran, 0 fresh');
+    await run;
+    expect((await p.dag('status', '--follow')).stderr).toContain('no run is going on');
+  });
+
+  test('stop ends the run as Ctrl-C would, and returns when it has ended', async () => {
+    const p = project(HELD);
+    const run = p.dag('run');
+    await began(p, 'first');
+    const stop = await p.dag('stop', '--json');
+    expect(stop.code).toBe(0);
+    expect(JSON.parse(stop.stdout).stopped).toBeGreaterThan(1);
+    expect((await run).code).toBe(130);
+    expect(JSON.parse((await p.dag('history', '--json')).stdout).runs).toMatchObject([{ result: 'stopped', ran: 0 }]);
+    expect((await p.dag('stop')).stderr).toContain('nothing is running');
+  });
+
+  test('stop --now kills what does not want to stop', async () => {
+    const p = project(HELD);
+    p.edit('pipeline.yml', 'echo early;', "trap '' TERM; echo early;");
+    const run = p.dag('run');
+    await began(p, 'first');
+    await p.dag('stop', '--now');
+    expect((await run).code).toBe(130);
+  });
+
+  test('a run killed with SIGKILL is told as died, and a follower says so', async () => {
+    const p = project(HELD);
+    const dag = start(p, 'run');
+    await began(p, 'first');
+    const follow = start(p, 'status', '--follow');
+    await until(() => follow.printed.stderr.includes('▶ first'));
+    dag.child.kill('SIGKILL');
+    expect(await follow.ended).toBe(1);
+    expect(follow.printed.stderr).toContain('its process was killed');
+    expect((await p.dag('history')).stdout).toContain('died');
+    expect((await p.dag('stop')).stderr).toContain('nothing is running');
+    go(p, 'first');
+  });
+});
