@@ -13,9 +13,9 @@ interface Result {
   memory: number;
 }
 
-const [rounds, seconds, threads, batch] = [2, 8, 2, 16].map((fallback, i) =>
-  Number(process.argv[2 + i] ?? fallback),
-) as [number, number, number, number];
+const words = process.argv.slice(2);
+const number = (i: number, fallback: number): number => Number(words[i] ?? fallback);
+const [rounds, seconds, threads, batch] = [number(0, 2), number(1, 8), number(2, 2), number(3, 16)];
 const root = process.cwd();
 /** Page faults dominate both sides otherwise: glibc would give every large block back to the system. */
 const env = {
