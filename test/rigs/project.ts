@@ -1,6 +1,6 @@
 // A temporary project and the real command line in it: what a user would do, with the output caught.
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { RunSummary } from '../../engine/event.ts';
@@ -13,6 +13,13 @@ export interface Answer {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A running command line: awaited for its answer, or signalled while it runs. */
+export interface Command extends Promise<Answer> {
+  signal(name: NodeJS.Signals): void;
+  /** Resolves once stderr contains the text. */
+  prints(text: string): Promise<void>;
 }
 
 export interface NodeStatus {
@@ -31,7 +38,9 @@ export interface Project {
   /** Replaces text that must be there. */
   edit(file: string, before: string | RegExp, after: string | ((found: string) => string)): void;
   path(file: string): string;
-  dag(...words: string[]): Promise<Answer>;
+  dag(...words: string[]): Command;
+  /** Resolves when the file exists: how a test waits for a task without a clock. */
+  until(file: string): Promise<void>;
   /** `dag run --json`, which must exit with `code`. */
   run(...words: string[]): Promise<RunSummary>;
   status(...words: string[]): Promise<NodeStatus[]>;
@@ -65,6 +74,9 @@ export function createProject(files: Readonly<Record<string, string>> = {}): Pro
       if (answer.code !== 0) throw new Error(answer.stderr);
       return (JSON.parse(answer.stdout) as { nodes: NodeStatus[] }).nodes;
     },
+    async until(file) {
+      while (!existsSync(path.join(root, file))) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
   for (const [file, text] of Object.entries(files)) project.write(file, text);
@@ -81,15 +93,25 @@ export function createPipelineProject(): Project {
   return project;
 }
 
-function dag(root: string, words: readonly string[]): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const env = { ...process.env, NO_COLOR: '1' };
-    const child = spawn(process.execPath, [DAG, ...words], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk) => (stdout += chunk));
-    child.stderr.on('data', (chunk) => (stderr += chunk));
+function dag(root: string, words: readonly string[]): Command {
+  const env = { ...process.env, NO_COLOR: '1' };
+  const child = spawn(process.execPath, [DAG, ...words], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const answer = new Promise<Answer>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+  return Object.assign(answer, {
+    signal: (name: NodeJS.Signals) => void child.kill(name),
+    async prints(text: string) {
+      while (!stderr.includes(text)) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
   });
 }
