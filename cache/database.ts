@@ -20,6 +20,10 @@ export interface Database {
   peek(table: Table, key: string): Buffer | null;
   has(table: Table, key: string): boolean;
   write(table: Table, key: string, value: Buffer | null): void;
+  /** Every key of a space or table, as this process sees them. */
+  keys(name: Space | Table): string[];
+  /** One write transaction, in which no other process writes: what `work` reads is so until its removals are made. */
+  exclusively(work: (remove: (name: Space | Table, key: string) => void) => void): Promise<void>;
   /** Bytes that wait in memory. */
   waitingBytes(): number;
   /** Puts all that waits, and `writes`, in one transaction, and returns when the disk has it. */
@@ -87,6 +91,24 @@ export function openDatabase(path: string, counters: Counters): Database {
       return own.has(key) ? own.get(key) !== undefined : stores.get(table)!.doesExist(key);
     },
     write: (table, key, value) => set(table, key, value ?? undefined),
+    keys(name) {
+      const keys = new Set<string>();
+      for (const key of stores.get(name)!.getKeys()) keys.add(key as string);
+      for (const [key, value] of waiting.get(name)!) {
+        if (value === undefined) keys.delete(key);
+        else keys.add(key);
+      }
+      return [...keys];
+    },
+    async exclusively(work) {
+      await root.transaction(() => {
+        work((name, key) => {
+          waiting.get(name)!.delete(key);
+          stores.get(name)!.remove(key);
+        });
+      });
+      await root.flushed;
+    },
     waitingBytes: () => bytes,
     async flush(writes = []) {
       for (const { space, id, value } of writes) set(space, id, value);

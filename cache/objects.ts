@@ -2,7 +2,7 @@
 // objects/ab/cdef…, read-only. New files lie in a folder of this process until the barrier has synced them, and are
 // renamed into place only then: so what is in objects/ is durable, always, and a record may point to it after a power
 // cut at any instant.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -59,8 +59,14 @@ export function openObjects(dir: string, database: Database): Objects {
   let count = 0;
 
   const place = (digest: Digest) => join(root, digest.slice(0, 2), digest.slice(2));
+  // The folder is also this process' lease: who collects garbage keeps what was claimed since the oldest living one.
+  let leased = false;
+  const lease = () => {
+    if (!leased) mkdirSync(own, { recursive: true });
+    leased = true;
+  };
   const temporary = () => {
-    if (count === 0) mkdirSync(own, { recursive: true });
+    lease();
     return join(own, String(count++));
   };
   const holds = (digest: Digest) => waiting.has(digest) || database.has('small', digest) || existsSync(place(digest));
@@ -75,11 +81,17 @@ export function openObjects(dir: string, database: Database): Objects {
     },
     holds,
     claim(digest) {
-      if (waiting.has(digest) || database.has('small', digest)) return true;
+      if (waiting.has(digest)) return true;
+      lease();
+      const small = database.read('small', digest);
+      // Written again with the record that will point to it: collected meanwhile, it is back.
+      if (small) database.write('small', digest, small);
+      if (small) return true;
       const path = place(digest);
       const stat = statOrNull(path);
-      if (stat && isYoung(stat, Date.now())) claimed.add(dirname(path));
-      return stat !== null;
+      if (!stat || !markClaimed(path, stat)) return false;
+      if (isYoung(stat, Date.now())) claimed.add(dirname(path));
+      return true;
     },
     temporary,
     admit(digest, file) {
@@ -87,7 +99,7 @@ export function openObjects(dir: string, database: Database): Objects {
       else waiting.set(digest, file);
     },
     admitSmall(digest, bytes, executable) {
-      if (database.has('small', digest)) return;
+      lease();
       database.write('small', digest, Buffer.concat([Buffer.of(executable ? 1 : 0), bytes]));
     },
     waiting: () => waiting,
@@ -132,6 +144,17 @@ function moveAside(path: string, aside: string): string {
     const near = neighbour(path);
     renameSync(path, near);
     return near;
+  }
+}
+
+/** Its access time says that somebody counts on it, for who collects garbage. False: it was collected an instant ago. */
+function markClaimed(path: string, { mtimeMs }: { readonly mtimeMs: number }): boolean {
+  try {
+    utimesSync(path, Date.now() / 1000, mtimeMs / 1000);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    return true; // Another user's object in a shared cache: its own processes hold it.
   }
 }
 
