@@ -1,5 +1,5 @@
 // Draws the demo's data: synthetic head CTs as DICOM files in the competition's layout, with labels and a sample
-// submission. The bleedings are made for learning: larger and denser against the brain (about +45 HU, noise 5 HU) than
+// submission. The bleedings are made for learning: larger and denser against the brain (about +50 HU, noise 5 HU) than
 // clinical ones, so that a small network at 64 px tells them apart after a few epochs on some 600 images.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -28,11 +28,11 @@ export function drawBleeding(random: Random, kind: BleedingKind, low: number, hi
   return {
     kind,
     z: kind === 'intraventricular' ? uniform(random, -6, 6) : middle,
-    halfHeightMm: uniform(random, 14, 24),
+    halfHeightMm: kind === 'intraventricular' ? uniform(random, 21, 27) : uniform(random, 14, 24),
     direction: drawDirection(random, kind),
     sizeMm: drawSize(random, kind),
     spread: drawSpread(random, kind),
-    hu: uniform(random, 68, 88),
+    hu: uniform(random, 74, 94),
     noiseSeed: below(random, 2 ** 31),
   };
 }

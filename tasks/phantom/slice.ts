@@ -1,5 +1,5 @@
 // One slice in Hounsfield units: tissues, bleedings, head rest, partial volume and noise; and the labels that are true of it.
-import { ellipse, type Head, levelAt, SCALP_MM, TISSUE_HU, type Tissue, tissueAt } from './anatomy.ts';
+import { type Head, levelAt, SCALP_MM, TISSUE_HU, type Tissue, tissueAt } from './anatomy.ts';
 import { type Bleeding, type BleedingKind, bleedingAt } from './bleeding.ts';
 import { gaussian, type Random, randomFor } from './random.ts';
 
@@ -25,7 +25,8 @@ export interface Slice {
 
 // A bleeding that covers less than this of a slice is not drawn there, so that a label is never true of a few pixels.
 const SMALLEST_MM2 = 90;
-const REST_GAP_MM = 11;
+// More than the crop's margin of ten pixels at 128 x 128, so that the crop can leave it out.
+const REST_GAP_MM = 24;
 const REST_HU = 160;
 
 export function drawSlice(
@@ -84,12 +85,10 @@ function drawHeadRest(hu: Float64Array, tissues: readonly Tissue[], head: Head, 
   }
 }
 
-/** A shell behind the head, with air between: the head crop has to find that it is not the head. */
+/** A flat support behind the head, with air between: the head crop has to find that it is not the head. */
 function isHeadRest(head: Head, px: number, py: number): boolean {
-  if (py < 0.45 * head.halfLengthMm) return false;
-  const near = SCALP_MM + REST_GAP_MM;
-  const isPastGap = ellipse([head.halfWidthMm + near, head.halfLengthMm + near], px, py) >= 1;
-  return isPastGap && ellipse([head.halfWidthMm + near + 5, head.halfLengthMm + near + 5], px, py) < 1;
+  const below = py - head.halfLengthMm - SCALP_MM - REST_GAP_MM;
+  return below >= 0 && below < 8 && Math.abs(px) < head.halfWidthMm;
 }
 
 /** Partial volume: (1 2 1)/4 along rows, then along columns; edges repeat. */

@@ -14,7 +14,7 @@ export interface DrawnImage {
   readonly file: Buffer;
 }
 
-export const FIELD_OF_VIEW_MM = 250;
+export const FIELD_OF_VIEW_MM = 260;
 const SPACING_Z_MM = 5;
 
 /** How many studies a patient has: most one, some two, a few three. */
@@ -73,7 +73,7 @@ function drawScan(random: Random, size: number) {
   const turn = uniform(random, -0.06, 0.06); // Tangent of half the angle: up to 7 degrees.
   const pose: Pose = {
     xMm: uniform(random, -7, 7),
-    yMm: uniform(random, -9, 3),
+    yMm: uniform(random, -12, -6),
     cos: (1 - turn * turn) / (1 + turn * turn),
     sin: (2 * turn) / (1 + turn * turn),
   };
