@@ -4,16 +4,14 @@ import path from 'node:path';
 import { acquireLock } from '../../cache/index.ts';
 import { placesOf } from '../state/places.ts';
 import { EXIT } from './failure.ts';
-import { type CommonFlags, loadProject, selectNames } from './session.ts';
+import { type CommonFlags, loadProject, selectNames, waitingFor } from './session.ts';
 
 export async function cleanCommand(selectors: readonly string[], flags: CommonFlags): Promise<number> {
   const pipeline = loadProject(flags);
   const names = new Set(
     selectors.length > 0 ? selectNames(pipeline, selectors, true) : pipeline.nodes.map(({ name }) => name),
   );
-  const lock = await acquireLock(placesOf(pipeline.root).lock, {
-    onWait: (owner) => process.stderr.write(`waiting for the run of process ${owner.pid} to end\n`),
-  });
+  const lock = await acquireLock(placesOf(pipeline.root).lock, { onWait: waitingFor });
   const removed: string[] = [];
   try {
     for (const { name, outputs } of pipeline.nodes) {

@@ -19,6 +19,7 @@ interface Flags extends CommonFlags {
   now?: boolean;
   last?: number;
   md?: boolean;
+  reason?: string;
 }
 
 const collect = (value: string, before: string[]) => [...before, value];
@@ -84,6 +85,9 @@ function createProgram(finish: (code: number) => void): Command {
   command('why <node>', 'say why a node is stale, with old and new values', async (names, flags) =>
     (await import('./why.ts')).whyCommand(names[0]!, flags),
   );
+  command('accept <nodes...>', 'record that a change of code leaves results valid', async (names, flags) =>
+    (await import('./accept.ts')).acceptCommand(names, flags),
+  ).option('--reason <text>', 'why; kept and shown for ever');
   command('graph [selectors...]', 'draw the graph', async (names, flags) =>
     (await import('./graph.ts')).graphCommand(names, flags),
   )

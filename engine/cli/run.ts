@@ -20,6 +20,7 @@ import {
   type Session,
   selectNames,
   selectNodes,
+  waitingFor,
 } from './session.ts';
 
 interface RunFlags extends CommonFlags {
@@ -45,12 +46,7 @@ async function runSelected(session: Session, selectors: readonly string[], flags
   const { pipeline, places, cache } = session;
   const nodes = selectNodes(pipeline, selectors, flags.only ?? false);
   const forced = new Set(flags.force ? selectNames(pipeline, selectors, true) : []);
-  const lock = await acquireLock(places.lock, {
-    onWait: (owner) =>
-      process.stderr.write(
-        `waiting for another run in this project (process ${owner.pid} on ${owner.host}, since ${owner.since})\n`,
-      ),
-  });
+  const lock = await acquireLock(places.lock, { onWait: waitingFor });
   try {
     await checkSources(session, nodes);
     const runId = newRunId(new Date());

@@ -1,7 +1,7 @@
 // What every command that reads a pipeline starts with: the project found, the file loaded, the selection made, the cache open.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Cache, openCache } from '../../cache/index.ts';
+import { type Cache, type LockOwner, openCache } from '../../cache/index.ts';
 import type { Node, Pipeline, Source } from '../graph/node.ts';
 import { topological } from '../graph/order.ts';
 import { select } from '../graph/select.ts';
@@ -94,6 +94,11 @@ export function selectNames(pipeline: Pipeline, selectors: readonly string[], on
 
 export function selectorError({ message, hint }: { readonly message: string; readonly hint?: string }): UsageError {
   return new UsageError(hint === undefined ? message : `${message}\n  ${hint}`);
+}
+
+/** Says for whom the project's lock is waited for. */
+export function waitingFor({ pid, host, since }: LockOwner): void {
+  process.stderr.write(`waiting for another run in this project (process ${pid} on ${host}, since ${since})\n`);
 }
 
 export interface Knowledge {

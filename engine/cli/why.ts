@@ -1,10 +1,11 @@
 // dag why NODE: every reason that a node is stale, with old and new value; or, when it is fresh, why it last ran.
+import { readJournal, runIds } from '../history/read.ts';
 import { describeReason } from '../plan/reason.ts';
-import { stateOf } from '../state/record.ts';
+import { type Acceptance, recordOf, stateOf } from '../state/record.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { planSelected } from './plan.ts';
 import { type CommonFlags, openSession, type Session, selectNames } from './session.ts';
-import { bold } from './style.ts';
+import { bold, yellow } from './style.ts';
 
 export async function whyCommand(selector: string, flags: CommonFlags): Promise<number> {
   const session = openSession(flags);
@@ -15,14 +16,14 @@ export async function whyCommand(selector: string, flags: CommonFlags): Promise<
     const { planned } = await planSelected(session, names);
     for (const name of names) {
       const { state, reasons } = planned.find(({ node }) => node.name === name)!;
-      if (flags.json)
-        process.stdout.write(
-          `${JSON.stringify({ schemaVersion: 1, name, state: state === 'fresh' ? 'fresh' : 'stale', reasons })}\n`,
-        );
-      else
-        process.stdout.write(
-          `${[headline(session, name, state), ...reasons.map((reason) => `  ${describeReason(reason)}`)].join('\n')}\n`,
-        );
+      const accepted = acceptances(session, name);
+      if (flags.json) {
+        const answer = { schemaVersion: 1, name, state: state === 'fresh' ? 'fresh' : 'stale', reasons, accepted };
+        process.stdout.write(`${JSON.stringify(answer)}\n`);
+        continue;
+      }
+      const lines = [headline(session, name, state), ...reasons.map((reason) => `  ${describeReason(reason)}`)];
+      process.stdout.write(`${[...lines, ...accepted.flatMap(acceptanceLines)].join('\n')}\n`);
     }
     return EXIT.done;
   } finally {
@@ -37,4 +38,23 @@ function headline({ cache }: Session, name: string, state: 'fresh' | 'restore' |
   if (!last) return `${bold(name)} is fresh.`;
   const because = last.reasons.map((reason) => `\n  ${describeReason(reason)}`).join('');
   return `${bold(name)} is fresh. It last ran at ${last.ranAt} because:${because}`;
+}
+
+/** Each time that somebody said of this node that a change of code leaves its result valid, oldest first. */
+function acceptances({ cache, places }: Session, name: string): readonly Acceptance[] {
+  const said = runIds(places.journals).flatMap((id) =>
+    readJournal(places.journals, id, (text) => text.includes('"type":"node-accepted"')).lines.flatMap((line) =>
+      line.type === 'node-accepted' && line.node === name ? [line.acceptance] : [],
+    ),
+  );
+  // The record says it too, in a cache that came without this project's journals.
+  const state = stateOf(cache, name);
+  const recorded = (state && recordOf(cache, state.key)?.accepted) ?? [];
+  const known = new Set(said.map(({ at, to }) => at + to));
+  return [...said, ...recorded.filter(({ at, to }) => !known.has(at + to))];
+}
+
+function acceptanceLines({ at, by, reason, changes }: Acceptance): string[] {
+  const head = `  ${yellow('accepted')} at ${at} by ${by}: ${reason}`;
+  return [head, ...changes.map((change) => `    ${describeReason(change)}`)];
 }
