@@ -70,6 +70,14 @@ export type RunEvent =
       readonly outputs: Readonly<Record<string, string>>;
     }
   | { readonly type: 'node-failed'; readonly node: string; readonly failure: Failure; readonly seconds: number }
+  | {
+      readonly type: 'node-retried';
+      readonly node: string;
+      readonly failure: Failure;
+      /** The number of the try that failed, from 1. */
+      readonly attempt: number;
+      readonly waitSeconds: number;
+    }
   | { readonly type: 'node-blocked'; readonly node: string; readonly by: string }
   | { readonly type: 'note'; readonly message: string }
   | { readonly type: 'run-finished'; readonly summary: RunSummary };

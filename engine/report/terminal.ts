@@ -119,6 +119,10 @@ export function terminalReport(options: TerminalOptions): Reporter {
       }
       case 'node-warned':
         return print(`${yellow('!')} ${event.node}: ${event.message}`);
+      case 'node-retried':
+        return print(
+          `${yellow('↻')} ${event.node}: ${event.failure.message}; try ${event.attempt + 1} in ${duration(event.waitSeconds)}`,
+        );
       case 'note':
         return print(dim(event.message));
       case 'node-done': {

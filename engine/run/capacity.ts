@@ -19,7 +19,11 @@ export async function machineCapacity(request: CapacityRequest): Promise<Capacit
     cores: request.jobs ?? os.availableParallelism(),
     memoryBytes: usableMemory(),
     gpus:
-      request.gpus === null ? (request.wantsGpu ? await detectGpus() : []) : visible([...Array(request.gpus).keys()]),
+      request.gpus === null
+        ? request.wantsGpu
+          ? await detectGpus()
+          : []
+        : [...Array(request.gpus).keys()].filter((index) => isVisible({ index, uuid: '' })),
     pools: request.pools,
   };
 }
@@ -31,16 +35,37 @@ function usableMemory(): number {
   return limit > 0 && limit < total ? limit : total;
 }
 
-async function detectGpus(): Promise<number[]> {
-  const query = ['--query-gpu=index', '--format=csv,noheader,nounits'];
-  const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
-  const found = answer ? answer.stdout.split('\n').map((line) => Number.parseInt(line, 10)) : [];
-  return visible(found.filter((index) => Number.isInteger(index)));
+interface Gpu {
+  readonly index: number;
+  readonly uuid: string;
+  readonly freeMb: number;
 }
 
-function visible(gpus: readonly number[]): number[] {
+/** Indices, the GPU with most free memory first: what others run on this machine counts. */
+async function detectGpus(): Promise<number[]> {
+  const query = ['--query-gpu=index,uuid,memory.free', '--format=csv,noheader,nounits'];
+  const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
+  const gpus = parseGpus(answer?.stdout ?? '').filter(isVisible);
+  return gpus.sort((a, b) => b.freeMb - a.freeMb || a.index - b.index).map(({ index }) => index);
+}
+
+/** Lines like `0, GPU-5f3c…, 24000`. */
+export function parseGpus(text: string): Gpu[] {
+  return text
+    .split('\n')
+    .map((line) => line.split(',').map((field) => field.trim()))
+    .map(([index = '', uuid = '', free = '']) => ({
+      index: Number.parseInt(index, 10),
+      uuid,
+      freeMb: Number.parseFloat(free) || 0,
+    }))
+    .filter(({ index }) => Number.isInteger(index));
+}
+
+/** CUDA_VISIBLE_DEVICES lists indices or (beginnings of) UUIDs; where it is set, we stay within it. */
+function isVisible({ index, uuid }: Pick<Gpu, 'index' | 'uuid'>): boolean {
   const limit = process.env.CUDA_VISIBLE_DEVICES;
-  if (limit === undefined) return [...gpus];
-  const allowed = new Set(limit.split(',').map((text) => Number.parseInt(text.trim(), 10)));
-  return gpus.filter((index) => allowed.has(index));
+  if (limit === undefined) return true;
+  const allowed = limit.split(',').map((text) => text.trim());
+  return allowed.some((text) => text === String(index) || (text.startsWith('GPU-') && uuid.startsWith(text)));
 }

@@ -13,8 +13,9 @@ import { dependencies, outputsOnDisk } from '../plan/plan.ts';
 import type { Places } from '../state/places.ts';
 import { type NodeState, stateOf } from '../state/record.ts';
 import { remainingPaths } from './priority.ts';
-import { createBundles, prepareWorkplace, relay, runProcess } from './process.ts';
+import { createBundles, prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
 import { clearOutputs, type Finished, record, saveOutputs } from './publish.ts';
+import { keepLog, NO_TRIES, nextTry, waitUnlessStopped } from './retry.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
 import { type Capacity, createSlots, impossible } from './slots.ts';
 import { createStopper, type Stopper } from './stopper.ts';
@@ -238,25 +239,28 @@ async function runNode(
   const seconds = () => (performance.now() - begunMs) / 1000;
   const reasons = assessment.verdict.state === 'fresh' ? [] : assessment.verdict.reasons;
   const workplace = prepareWorkplace(root, run.places, node, assessment);
-  if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
   const { key, ingredients } = assessment;
   const log = path.relative(root, workplace.log);
   run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log });
 
   const warnings: string[] = [];
-  const ended = await runProcess({
-    root,
-    node,
-    allotment,
-    workplace,
-    bundles: run.bundles,
-    executor: run.executor,
-    machineHasGpus: capacity.gpus.length > 0,
-    stopper: run.stopper,
-    onMessage(message) {
-      if (message.type === 'warn') warnings.push(message.message);
-      relay(node, message, run.listener);
-    },
+  const ended = await runWithRetries(run, node, workplace, () => {
+    warnings.length = 0;
+    if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
+    return runProcess({
+      root,
+      node,
+      allotment,
+      workplace,
+      bundles: run.bundles,
+      executor: run.executor,
+      machineHasGpus: capacity.gpus.length > 0,
+      stopper: run.stopper,
+      onMessage(message) {
+        if (message.type === 'warn') warnings.push(message.message);
+        relay(node, message, run.listener);
+      },
+    });
   });
   const failure: Failure | null = ended && run.stopper.stopped() ? { ...ended, kind: 'interrupted' } : ended;
   const finished: Finished = {
@@ -271,7 +275,9 @@ async function runNode(
   };
   const saved = failure ? { ok: false as const, error: failure } : await saveOutputs(root, run.cache, finished);
   rmSync(workplace.staging, { recursive: true, force: true });
-  scheduler.release(node, allotment);
+  // GPUs stay taken until the outcome is told, so that no instant of the journal shows two nodes on one.
+  const hasGpus = allotment.gpus.length > 0;
+  if (!hasGpus || !saved.ok) scheduler.release(node, allotment);
   if (!saved.ok) {
     if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
     return failNode(run, scheduler, node, saved.error, seconds());
@@ -279,7 +285,27 @@ async function runNode(
   // Dependents may start on bytes that are in place; the outcome is told once it is durable.
   run.known.set(node.name, saved.value);
   scheduler.done(node);
-  track(run, settleRecord(run, finished, saved.value, workplace.scratch));
+  const settled = settleRecord(run, finished, saved.value, workplace.scratch);
+  track(run, hasGpus ? settled.then(() => scheduler.release(node, allotment)) : settled);
+}
+
+async function runWithRetries(
+  run: Context,
+  node: Node,
+  workplace: Workplace,
+  attempt: () => Promise<Failure | null>,
+): Promise<Failure | null> {
+  let tries = NO_TRIES;
+  for (let number = 1; ; number++) {
+    const failure = await attempt();
+    const next = failure && !run.stopper.stopped() ? nextTry(node, failure, tries) : null;
+    if (!failure || !next) return failure;
+    run.listener({ type: 'node-retried', node: node.name, failure, attempt: number, waitSeconds: next.waitSeconds });
+    tries = next.tries;
+    keepLog(workplace.log, number);
+    await waitUnlessStopped(next.waitSeconds, run.stopper);
+    if (run.stopper.stopped()) return failure;
+  }
 }
 
 async function settleRecord(

@@ -5,7 +5,7 @@ import type { Resources } from '../graph/node.ts';
 export interface Capacity {
   readonly cores: number;
   readonly memoryBytes: number;
-  /** GPU indices that may be used. */
+  /** GPU indices that may be used, the one to prefer first. */
   readonly gpus: readonly number[];
   readonly pools: Readonly<Record<string, number>>;
 }
@@ -64,9 +64,7 @@ const perGpu = (share: number) => Math.min(share, 1);
 /** A fraction goes to the fullest GPU that still has room for it, so that whole GPUs stay free for those who need one. */
 function pickGpus(share: number, free: ReadonlyMap<number, number>): number[] | null {
   if (share === 0) return [];
-  const fits = [...free]
-    .filter(([, left]) => left + ROUNDING >= perGpu(share))
-    .sort((a, b) => a[1] - b[1] || a[0] - b[0]);
+  const fits = [...free].filter(([, left]) => left + ROUNDING >= perGpu(share)).sort((a, b) => a[1] - b[1]);
   const count = Math.ceil(share);
   return fits.length < count ? null : fits.slice(0, count).map(([index]) => index);
 }

@@ -4,12 +4,15 @@ import type { Running } from '../exec/executor.ts';
 export interface Stopper {
   stop(): void;
   stopped(): boolean;
+  /** Calls back at the first stop; returns what takes the call back. */
+  onStop(callback: () => void): () => void;
   watch(running: Running): void;
   unwatch(running: Running): void;
 }
 
 export function createStopper(): Stopper {
   const all = new Set<Running>();
+  const callbacks = new Set<() => void>();
   let calls = 0;
   const apply = (running: Running) => {
     if (calls === 1) running.stop('interrupted');
@@ -19,8 +22,13 @@ export function createStopper(): Stopper {
     stop() {
       calls++;
       for (const running of all) apply(running);
+      for (const callback of callbacks) callback();
     },
     stopped: () => calls > 0,
+    onStop(callback) {
+      callbacks.add(callback);
+      return () => callbacks.delete(callback);
+    },
     watch(running) {
       all.add(running);
       apply(running);

@@ -39,6 +39,8 @@ export interface Project {
   edit(file: string, before: string | RegExp, after: string | ((found: string) => string)): void;
   path(file: string): string;
   dag(...words: string[]): Command;
+  /** The same project, with these environment variables for its commands. */
+  with(environment: Readonly<Record<string, string>>): Project;
   /** Resolves when the file exists: how a test waits for a task without a clock. */
   until(file: string): Promise<void>;
   /** `dag run --json`, which must exit with `code`. */
@@ -48,7 +50,12 @@ export interface Project {
 }
 
 export function createProject(files: Readonly<Record<string, string>> = {}): Project {
-  const root = mkdtempSync(path.join(os.tmpdir(), 'dag-test-'));
+  const project = projectAt(mkdtempSync(path.join(os.tmpdir(), 'dag-test-')), {});
+  for (const [file, text] of Object.entries(files)) project.write(file, text);
+  return project;
+}
+
+function projectAt(root: string, environment: Readonly<Record<string, string>>): Project {
   const project: Project = {
     root,
     path: (file) => path.join(root, file),
@@ -63,23 +70,23 @@ export function createProject(files: Readonly<Record<string, string>> = {}): Pro
       if (edited === text) throw new Error(`${file} does not contain ${before}`);
       project.write(file, edited);
     },
-    dag: (...words) => dag(root, words),
+    dag: (...words) => dag(root, words, environment),
     async run(...words) {
-      const answer = await dag(root, ['run', '--json', ...words]);
+      const answer = await dag(root, ['run', '--json', ...words], environment);
       if (answer.stdout === '') throw new Error(`dag run ended with ${answer.code}:\n${answer.stderr}`);
       return JSON.parse(answer.stdout) as RunSummary;
     },
     async status(...words) {
-      const answer = await dag(root, ['status', '--json', ...words]);
+      const answer = await dag(root, ['status', '--json', ...words], environment);
       if (answer.code !== 0) throw new Error(answer.stderr);
       return (JSON.parse(answer.stdout) as { nodes: NodeStatus[] }).nodes;
     },
+    with: (more) => projectAt(root, { ...environment, ...more }),
     async until(file) {
       while (!existsSync(path.join(root, file))) await new Promise((resolve) => setTimeout(resolve, 10));
     },
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
-  for (const [file, text] of Object.entries(files)) project.write(file, text);
   return project;
 }
 
@@ -93,8 +100,8 @@ export function createPipelineProject(): Project {
   return project;
 }
 
-function dag(root: string, words: readonly string[]): Command {
-  const env = { ...process.env, NO_COLOR: '1' };
+function dag(root: string, words: readonly string[], environment: Readonly<Record<string, string>>): Command {
+  const env = { ...process.env, NO_COLOR: '1', ...environment };
   const child = spawn(process.execPath, [DAG, ...words], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
