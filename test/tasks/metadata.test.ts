@@ -35,7 +35,7 @@ describe('the metadata task', () => {
   it('writes the same bytes in its own thread and with workers', async () => {
     const many = folderOf('many', {});
     const bytes = image('many');
-    for (let i = 0; i < 4200; i++) {
+    for (let i = 0; i < 8200; i++) {
       // Another image by its UID alone: the last digits, in the file meta and in the data set.
       const uid = String(i).padStart(6, '0');
       const text = bytes.toString('latin1').replaceAll(/2\.25\.\d{20}/g, (found) => found.slice(0, -6) + uid);
