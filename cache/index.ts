@@ -1,6 +1,7 @@
 // The door of the cache: look at files and folders, save and restore them, keep records. Knows nothing of nodes.
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Collection, type CollectRequest, collect } from './collect.ts';
 import { type Difference, difference, type FileLine, filesOf } from './contents.ts';
 import { type Counters, newCounters } from './counters.ts';
 import { openDatabase, type Space, type Write } from './database.ts';
@@ -11,7 +12,9 @@ import { newPublisher } from './publish.ts';
 import { restoreArtifact } from './restore.ts';
 import { type Shelf, saveArtifact } from './save.ts';
 import type { Digest, Entry } from './types.ts';
+import { type ArtifactDamage, artifactDamage, type Verification, verifyStore } from './verify.ts';
 
+export type { Collection, CollectRequest } from './collect.ts';
 export type { Change, Difference, FileLine } from './contents.ts';
 export type { Counters } from './counters.ts';
 export { StoreDamage } from './damage.ts';
@@ -19,6 +22,7 @@ export type { Space, Write } from './database.ts';
 export { frame, hashValue, type Json, sha256 } from './digest.ts';
 export { acquireLock, type Lock, type LockOptions, type LockOwner } from './lock.ts';
 export type { Digest, Entry, Key } from './types.ts';
+export type { ArtifactDamage, Damaged, Verification } from './verify.ts';
 
 export interface CacheOptions {
   /** Absolute: PROJECT/.dag, or DAG_CACHE. */
@@ -64,10 +68,18 @@ export interface Cache {
   restore(entry: Entry, target: string): Promise<void>;
   /** A JSON value, or undefined. */
   get(space: Space, id: string): unknown;
+  /** Every id of a space. */
+  ids(space: Space): string[];
   /** Seen by `get` at once, durable with the next `commit` or `close`. */
   put(space: Space, id: string, value: unknown): void;
   /** Everything saved before becomes durable, then these writes, in one transaction. Concurrent commits share one. */
   commit(writes: readonly Write[]): Promise<void>;
+  /** Hashes every stored byte again and sets what is damaged aside. */
+  verify(onProgress?: (objects: number) => void): Promise<Verification>;
+  /** How what lies at the path differs from the entry, by its bytes; null when the entry's tree is lost. */
+  damage(entry: Entry, path: string): Promise<ArtifactDamage[] | null>;
+  /** Drops records, then what no record leads to; safe beside running builds. */
+  collect(request: CollectRequest): Promise<Collection>;
   close(): Promise<void>;
 }
 
@@ -114,6 +126,10 @@ export function openCache(options: CacheOptions): Cache {
         : objects.holds(entry.digest),
     restore: (entry, target) => restoreArtifact(shelf, entry, target),
     get: (space, id) => database.get(space, id),
+    ids: (space) => database.keys(space),
+    verify: (onProgress = () => {}) => verifyStore(shelf, dir, onProgress),
+    damage: (entry, path) => artifactDamage(shelf, entry, path),
+    collect: (request) => collect(shelf, dir, request),
     put: (space, id, value) => database.put(space, id, value),
     commit: (writes) => publisher.commit(writes),
     async close() {

@@ -19,6 +19,12 @@ export type Place =
   | { readonly path: string }
   | { readonly path: null; readonly bytes: Uint8Array; readonly executable: boolean };
 
+export interface Lease {
+  readonly path: string;
+  /** Not later than the first object it put in, or counts on. */
+  readonly sinceMs: number;
+}
+
 export interface Objects {
   /** Where the bytes lie, or null. */
   locate(digest: Digest): Place | null;
@@ -37,6 +43,8 @@ export interface Objects {
   waiting(): ReadonlyMap<Digest, string>;
   /** Puts synced files in place; returns the folders to sync. */
   settle(synced: ReadonlyMap<Digest, string>): string[];
+  /** Other processes that have this store open to put something in it. */
+  leases(): readonly Lease[];
   /** Moves a damaged object out of the way. */
   quarantine(digest: Digest): void;
   /** Takes a file or folder out of the way by one rename, and removes it meanwhile: half a removed one is never seen. */
@@ -114,6 +122,10 @@ export function openObjects(dir: string, database: Database): Objects {
       }
       return [...folders];
     },
+    leases: () =>
+      readdirSync(temporaries)
+        .map((name) => ({ path: join(temporaries, name), ...leaseOf(name) }))
+        .filter(({ path, alive }) => alive && path !== own),
     quarantine(digest) {
       if (database.has('small', digest)) return database.write('small', digest, null);
       mkdirSync(aside, { recursive: true });
@@ -174,15 +186,22 @@ function moveInto(temporary: string, path: string, folders: Set<string>): void {
 function temporaryName(): string {
   const { pid, started } = identify();
   const random = Math.random().toString(36).slice(2);
-  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), random].join('~');
+  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), random, Date.now()].join('~');
+}
+
+/** Of a process on another machine it cannot be told whether it lives: it is taken to. */
+function leaseOf(name: string): { readonly alive: boolean; readonly sinceMs: number } {
+  const [host, pid, started, , since] = name.split('~').map(decodeURIComponent);
+  const here = host === hostname();
+  const alive = started !== undefined && (!here || isAlive({ pid: Number(pid), started }));
+  return { alive, sinceMs: Number(since ?? 0) };
 }
 
 /** What killed processes of this machine left. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const [host, pid, started] = name.split('~').map(decodeURIComponent);
-    if (host !== hostname() || started === undefined) continue;
-    if (!isAlive({ pid: Number(pid), started })) rmSync(join(folder, name), { recursive: true, force: true });
+    if (leaseOf(name).alive || !name.includes('~')) continue;
+    rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 
