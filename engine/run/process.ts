@@ -92,7 +92,8 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
 
 /** A node sees its own GPUs only: none, where the machine has some that were given to others. */
 function environmentOf({ gpus, cores }: Allotment, machineHasGpus: boolean): Record<string, string> {
-  const threads = { DAG_CORES: String(cores) };
+  // libuv's four threads would be the limit of what a task decodes and encodes at once.
+  const threads = { DAG_CORES: String(cores), UV_THREADPOOL_SIZE: String(Math.max(4, Math.ceil(cores))) };
   return machineHasGpus ? { ...threads, CUDA_VISIBLE_DEVICES: gpus.join(',') } : threads;
 }
 

@@ -1,0 +1,39 @@
+// Two runs on one shared cache never do the same work at once: a run claims a key before it runs a node, and a run that finds
+// the key claimed waits for the other's record. In one project the project's own lock does this, so nothing is claimed there.
+import path from 'node:path';
+import { acquireLock, type Key, type LockOwner } from '../../cache/index.ts';
+
+export type Claim =
+  | { readonly taken: true; release(): void }
+  /** Another run has it; `freed` resolves when it does not any more. */
+  | { readonly taken: false; readonly owner: LockOwner; readonly freed: Promise<void> };
+
+export interface Claims {
+  take(key: Key): Promise<Claim>;
+}
+
+export const noClaims: Claims = {
+  take: async () => ({ taken: true, release() {} }),
+};
+
+export function createClaims(cacheDir: string): Claims {
+  return {
+    async take(key) {
+      const folder = path.join(cacheDir, 'claims', key.slice(0, 2), key);
+      const given = new AbortController();
+      let owner: LockOwner | null = null;
+      const onWait = (found: LockOwner) => {
+        owner = found;
+        given.abort();
+      };
+      try {
+        const lock = await acquireLock(folder, { onWait, signal: given.signal });
+        return { taken: true, release: () => lock.release() };
+      } catch (error) {
+        if (owner === null) throw error;
+        const freed = acquireLock(folder, { onWait() {} }).then((lock) => lock.release());
+        return { taken: false, owner, freed };
+      }
+    },
+  };
+}

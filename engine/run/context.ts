@@ -1,0 +1,72 @@
+// What the steps of one run share, and how a node's end is told: to the scheduler, the listeners and the summary together.
+import type { Cache, Entry, Key } from '../../cache/index.ts';
+import type { Failure, Listener } from '../event.ts';
+import type { Executor } from '../exec/executor.ts';
+import type { Node, Pipeline } from '../graph/node.ts';
+import type { Surroundings } from '../plan/assess.ts';
+import type { Code } from '../plan/code.ts';
+import type { Places } from '../state/places.ts';
+import type { Claims } from './claims.ts';
+import type { Bundles } from './process.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Capacity } from './slots.ts';
+import type { Stopper } from './stopper.ts';
+
+export interface RunRequest {
+  readonly pipeline: Pipeline;
+  /** Selected nodes in an order in which they can run. */
+  readonly nodes: readonly Node[];
+  readonly forced: ReadonlySet<string>;
+  readonly cache: Cache;
+  readonly codes: ReadonlyMap<string, Code>;
+  readonly tools: ReadonlyMap<string, string>;
+  readonly places: Places;
+  readonly runId: string;
+  readonly keepGoing: boolean;
+  readonly listener: Listener;
+  /** Asked for once, when something has to run. */
+  capacity(): Promise<Capacity>;
+}
+
+export type Outputs = Readonly<Record<string, Entry>>;
+
+export interface Context extends RunRequest {
+  readonly stopper: Stopper;
+  readonly around: Surroundings;
+  /** Outputs of the nodes that are done. */
+  readonly known: Map<string, Outputs>;
+  readonly outcome: Record<'ran' | 'restored' | 'fresh' | 'failed', string[]>;
+  readonly failures: Failure[];
+}
+
+/** A run in which something is not fresh: it has a scheduler, and work under way. */
+export interface Course extends Context {
+  readonly scheduler: Scheduler;
+  readonly limits: Capacity;
+  readonly executor: Executor;
+  readonly bundles: Bundles;
+  readonly claims: Claims;
+  /** Restores are bounded, so that thousands do not open files at once. */
+  restoring(work: () => Promise<void>): Promise<void>;
+  /** Work that the run must not end before. */
+  track(work: Promise<void>): void;
+}
+
+export function completeFresh(run: Context, node: Node, key: Key, outputs: Outputs): void {
+  run.known.set(node.name, outputs);
+  run.outcome.fresh.push(node.name);
+  run.listener({ type: 'node-fresh', node: node.name, key });
+}
+
+/** Dependents may start: the outputs are in place. */
+export function complete(run: Course, node: Node, outputs: Outputs): void {
+  run.known.set(node.name, outputs);
+  run.scheduler.done(node);
+}
+
+export function failNode(run: Course, node: Node, failure: Failure, seconds = 0): void {
+  run.failures.push(failure);
+  run.outcome.failed.push(node.name);
+  run.listener({ type: 'node-failed', node: node.name, failure, seconds });
+  for (const { name } of run.scheduler.failed(node)) run.listener({ type: 'node-blocked', node: name, by: node.name });
+}

@@ -1,0 +1,121 @@
+// One node, from its slots to its record: claimed, run with its tries, its outputs saved, and told once all is durable.
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import type { Allotment, Failure } from '../event.ts';
+import type { Node } from '../graph/node.ts';
+import type { Assessment } from '../plan/assess.ts';
+import { type Course, complete, failNode, type Outputs } from './context.ts';
+import { prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
+import { clearOutputs, type Finished, record, saveOutputs } from './publish.ts';
+import { keepLog, NO_TRIES, nextTry, waitUnlessStopped } from './retry.ts';
+
+/** `again` is called when another run on the same cache had the key: the verdict is due once more. */
+export async function executeNode(
+  run: Course,
+  node: Node,
+  allotment: Allotment,
+  assessment: Assessment,
+  again: () => void,
+): Promise<void> {
+  const claim = await run.claims.take(assessment.key);
+  if (!claim.taken) {
+    run.scheduler.release(node, allotment);
+    const { pid, host } = claim.owner;
+    run.listener({ type: 'note', message: `${node.name}: waiting for process ${pid} on ${host}, which runs the same` });
+    await claim.freed;
+    return again();
+  }
+  const finished = await runToEnd(run, node, allotment, assessment);
+  const saved = finished.failure
+    ? { ok: false as const, error: finished.failure }
+    : await saveOutputs(run.pipeline.root, run.cache, finished);
+  rmSync(finished.workplace.staging, { recursive: true, force: true });
+  // GPUs stay taken until the outcome is told, so that no instant of the journal shows two nodes on one.
+  const late = saved.ok && allotment.gpus.length > 0;
+  if (!late) run.scheduler.release(node, allotment);
+  if (!saved.ok) {
+    claim.release();
+    if (node.action.kind === 'shell') clearOutputs(run.pipeline.root, run.cache, node);
+    return failNode(run, node, saved.error, finished.seconds);
+  }
+  // Dependents may start on bytes that are in place; the outcome is told once it is durable.
+  complete(run, node, saved.value);
+  run.track(
+    settleRecord(run, finished, saved.value).finally(() => {
+      claim.release();
+      if (late) run.scheduler.release(node, allotment);
+    }),
+  );
+}
+
+type Ended = Finished & { readonly workplace: Workplace; readonly failure: Failure | null };
+
+async function runToEnd(run: Course, node: Node, allotment: Allotment, assessment: Assessment): Promise<Ended> {
+  const { root } = run.pipeline;
+  const { key, ingredients, verdict } = assessment;
+  const begunMs = performance.now();
+  const reasons = verdict.state === 'fresh' ? [] : verdict.reasons;
+  const workplace = prepareWorkplace(root, run.places, node, assessment);
+  const log = path.relative(root, workplace.log);
+  run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log });
+
+  const warnings: string[] = [];
+  const ended = await runWithTries(run, node, workplace, () => {
+    warnings.length = 0;
+    if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
+    return runProcess({
+      root,
+      node,
+      allotment,
+      workplace,
+      bundles: run.bundles,
+      executor: run.executor,
+      machineHasGpus: run.limits.gpus.length > 0,
+      stopper: run.stopper,
+      onMessage(message) {
+        if (message.type === 'warn') warnings.push(message.message);
+        relay(node, message, run.listener);
+      },
+    });
+  });
+  return {
+    node,
+    assessment,
+    written: workplace.written,
+    reasons,
+    seconds: (performance.now() - begunMs) / 1000,
+    warnings,
+    ranAt: new Date().toISOString(),
+    log: workplace.log,
+    workplace,
+    failure: ended && run.stopper.stopped() ? { ...ended, kind: 'interrupted' } : ended,
+  };
+}
+
+async function runWithTries(
+  run: Course,
+  node: Node,
+  workplace: Workplace,
+  attempt: () => Promise<Failure | null>,
+): Promise<Failure | null> {
+  let tries = NO_TRIES;
+  for (let number = 1; ; number++) {
+    const failure = await attempt();
+    const next = failure && !run.stopper.stopped() ? nextTry(node, failure, tries) : null;
+    if (!failure || !next) return failure;
+    run.listener({ type: 'node-retried', node: node.name, failure, attempt: number, waitSeconds: next.waitSeconds });
+    tries = next.tries;
+    keepLog(workplace.log, number);
+    await waitUnlessStopped(next.waitSeconds, run.stopper);
+    if (run.stopper.stopped()) return failure;
+  }
+}
+
+async function settleRecord(run: Course, finished: Ended, outputs: Outputs): Promise<void> {
+  const { node, seconds, workplace } = finished;
+  await record(run.cache, finished, outputs);
+  rmSync(workplace.scratch, { recursive: true, force: true });
+  run.outcome.ran.push(node.name);
+  const digests = Object.fromEntries(Object.entries(outputs).map(([name, { digest }]) => [name, digest]));
+  run.listener({ type: 'node-done', node: node.name, seconds, outputs: digests });
+}
