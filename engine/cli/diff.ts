@@ -1,11 +1,12 @@
 // dag diff RUN RUN: parameters, code, data and metrics of two runs side by side, as text, Markdown or JSON.
 import { openCache } from '../../cache/index.ts';
 import { type Change, diffRuns, type MetricLine, type RunDiff } from '../history/diff.ts';
-import { readJournal, runIds } from '../history/read.ts';
+import { runIds } from '../history/read.ts';
 import { type Snapshot, snapshots } from '../history/snapshot.ts';
 import { placesOf } from '../state/places.ts';
 import type { Json } from '../task.ts';
-import { EXIT, UsageError } from './failure.ts';
+import { EXIT } from './failure.ts';
+import { knownRuns, mustFindRun } from './runs.ts';
 import { type CommonFlags, projectRoot } from './session.ts';
 import { bold } from './style.ts';
 
@@ -16,8 +17,8 @@ interface DiffFlags extends CommonFlags {
 export async function diffCommand(words: readonly string[], flags: DiffFlags): Promise<number> {
   const places = placesOf(projectRoot(flags));
   const ids = runIds(places.journals);
-  const runs = ids.filter((id) => isRun(places.journals, id));
-  const wanted = [words[0] ?? 'last~1', words[1] ?? 'last'].map((word) => findRun(word, runs));
+  const runs = knownRuns(places.journals);
+  const wanted = [words[0] ?? 'last~1', words[1] ?? 'last'].map((word) => mustFindRun(word, runs));
   const cache = openCache({ dir: places.cache });
   try {
     const [before, after] = snapshots(places.journals, ids, wanted) as [Snapshot, Snapshot];
@@ -35,25 +36,6 @@ export async function diffCommand(words: readonly string[], flags: DiffFlags): P
   } finally {
     await cache.close();
   }
-}
-
-function isRun(folder: string, id: string): boolean {
-  return readJournal(folder, id, (text) => text.includes('"type":"run-started"')).lines.length > 0;
-}
-
-/** `last`, `last~2`, or the beginning of a run's name, as `dag history` prints them. */
-function findRun(word: string, ids: readonly string[]): string {
-  const back = /^last(?:~(\d+))?$/.exec(word);
-  const found = back
-    ? ids
-        .slice()
-        .reverse()
-        .slice(Number(back[1] ?? 0))
-        .slice(0, 1)
-    : ids.filter((id) => id.startsWith(word));
-  if (found.length === 1) return found[0]!;
-  const what = found.length === 0 ? `there is no run "${word}"` : `"${word}" is ${found.length} runs`;
-  throw new UsageError(`${what}\n  \`dag history\` lists them; last, last~1, … or the beginning of a name will do`);
 }
 
 interface Style {

@@ -20,6 +20,14 @@ interface Flags extends CommonFlags {
   last?: number;
   md?: boolean;
   reason?: string;
+  rerun?: boolean;
+  maxSize?: string;
+  maxAge?: string;
+  keepRuns?: number;
+  dryRun?: boolean;
+  pin?: string[];
+  unpin?: string[];
+  pins?: boolean;
 }
 
 const collect = (value: string, before: string[]) => [...before, value];
@@ -112,6 +120,17 @@ function createProgram(finish: (code: number) => void): Command {
     'remove artifacts from the work tree; the cache keeps their bytes',
     async (names, flags) => (await import('./clean.ts')).cleanCommand(names, flags),
   );
+  command('verify [selectors...]', 'hash the store and all artifacts again; set damage aside', async (names, flags) =>
+    (await import('./verify.ts')).verifyCommand(names, flags),
+  ).option('--rerun', 'run the selected nodes again in scratch, and compare what they make');
+  command('gc', 'make the cache smaller', async (_, flags) => (await import('./gc.ts')).gcCommand(flags))
+    .option('--max-size <size>', 'drop the longest unused results until the cache fits, e.g. 50GB')
+    .option('--max-age <time>', 'drop results that were of no use for so long, e.g. 30d')
+    .option('--keep-runs <n>', 'keep what the last n runs had', wholeNumber(0))
+    .option('--dry-run', 'only say what would go')
+    .option('--pin <run|node>', 'never drop the results of this run, or the present one of this node', collect, [])
+    .option('--unpin <run|node>', 'take a pin away', collect, [])
+    .option('--pins', 'list the pins');
   command('init [folder]', 'write a small working pipeline into a folder', async (names, flags) =>
     (await import('./init.ts')).initCommand(names[0], flags),
   );

@@ -114,7 +114,7 @@ export function estimatorFor(
 const STOPPING = '\nstopping: running nodes end at their next safe point; press Ctrl-C again to kill them\n';
 
 /** Ctrl-C, SIGTERM and SIGHUP: once to stop, twice to kill. SIGQUIT (Ctrl-\\, `dag stop --now`) kills at once. */
-function onSignals(stop: () => void): () => void {
+export function onSignals(stop: () => void): () => void {
   let calls = 0;
   const ask = () => {
     calls++;

@@ -1,4 +1,6 @@
-// Where the engine keeps what is not in the cache: logs, journals, scratch, staging and bundled code, all under PROJECT/.dag.
+// Where the engine keeps what is not in the cache: logs, journals, scratch, staging, items of nodes and bundled code, all under
+// PROJECT/.dag.
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 
 export interface Places {
@@ -9,6 +11,7 @@ export interface Places {
   readonly logs: string;
   readonly scratch: string;
   readonly staging: string;
+  readonly each: string;
   readonly code: string;
 }
 
@@ -23,6 +26,7 @@ export function placesOf(root: string): Places {
     logs: path.join(state, 'logs'),
     scratch: path.join(state, 'scratch'),
     staging: path.join(state, 'staging'),
+    each: path.join(state, 'each'),
     code: path.join(state, 'code'),
   };
 }
@@ -30,4 +34,9 @@ export function placesOf(root: string): Places {
 /** A node's log: its latest run's output. Names are kept readable; what a file system refuses is replaced. */
 export function logPath(places: Places, node: string): string {
   return path.join(places.logs, `${node.replace(/[^\w.,=[\]@+-]/g, '_')}.log`);
+}
+
+/** What `ctx.each` remembers of a node's items. By its name: keys change with every new item. */
+export function eachFolder(places: Places, node: string): string {
+  return path.join(places.each, createHash('sha256').update(node).digest('hex').slice(0, 16));
 }

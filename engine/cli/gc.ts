@@ -1,0 +1,171 @@
+// dag gc: makes the cache smaller. Without limits only what no result leads to goes; limits of age and size drop results
+// that are neither pinned, nor of the last runs, nor what a node's artifacts are made of now.
+import type { Cache, Collection, Entry, Key } from '../../cache/index.ts';
+import { runIds } from '../history/read.ts';
+import { snapshots } from '../history/snapshot.ts';
+import { readUsage } from '../history/usage.ts';
+import { parseBytes, parseDuration } from '../spec/units.ts';
+import { listPins, type Pin, removePins, setPins } from '../state/pins.ts';
+import { type NodeRecord, type NodeState, recordOf, stateOf } from '../state/record.ts';
+import { chooseDropped, type Limits, type Result } from '../state/retention.ts';
+import { EXIT, UsageError } from './failure.ts';
+import { findRun, knownRuns } from './runs.ts';
+import { type CommonFlags, openSession, type Session, selectNames } from './session.ts';
+import { bold, dim, yellow } from './style.ts';
+
+interface GcFlags extends CommonFlags {
+  readonly maxSize?: string;
+  readonly maxAge?: string;
+  readonly keepRuns?: number;
+  readonly dryRun?: boolean;
+  readonly pin?: readonly string[];
+  readonly unpin?: readonly string[];
+  readonly pins?: boolean;
+}
+
+export async function gcCommand(flags: GcFlags): Promise<number> {
+  const limits = limitsOf(flags);
+  const session = openSession(flags);
+  try {
+    if (flags.pins || flags.pin?.length || flags.unpin?.length) return await changePins(session, flags);
+    const drop = choose(session, limits);
+    const nodes = drop.map((key) => (session.cache.get('records', key) as NodeRecord).node);
+    const collection = await session.cache.collect({
+      drop,
+      entriesOf: (record) => Object.values((record as NodeRecord).outputs),
+      mayDrop: lateCheck(session.cache),
+      dryRun: flags.dryRun ?? false,
+      onWait: ({ pid }) => process.stderr.write(`waiting for another collection (process ${pid})\n`),
+    });
+    if (flags.json)
+      process.stdout.write(
+        `${JSON.stringify({ schemaVersion: 1, dryRun: flags.dryRun ?? false, dropped: nodes, ...collection })}\n`,
+      );
+    else print(collection, nodes, flags.dryRun ?? false);
+    return EXIT.done;
+  } finally {
+    await session.cache.close();
+  }
+}
+
+function limitsOf({ maxSize, maxAge, keepRuns }: GcFlags): Limits {
+  const read = (text: string | undefined, parse: (text: string) => number | undefined, example: string) => {
+    const value = text === undefined ? null : parse(text);
+    if (value === undefined) throw new UsageError(`"${text}" cannot be read; write it like ${example}`);
+    return value;
+  };
+  return {
+    maxBytes: read(maxSize, parseBytes, '50GB or 200MiB'),
+    maxAgeMs: read(maxAge, parseDuration, '30d or 12h'),
+    keepRuns: keepRuns ?? null,
+  };
+}
+
+function choose({ cache, places }: Session, limits: Limits): string[] {
+  const usage = readUsage(places.journals);
+  const kept = new Set<string>(currentKeys(cache));
+  for (const { keys } of listPins(cache)) for (const key of keys) kept.add(key);
+  for (const { keys } of usage.runs.slice(0, limits.keepRuns ?? 0)) for (const key of keys) kept.add(key);
+  const results = cache.ids('records').map((key): Result => {
+    const record = cache.get('records', key) as NodeRecord;
+    return {
+      key,
+      lastUsedMs: Math.max(Date.parse(record.ranAt), usage.lastUsedMs.get(key) ?? 0),
+      isProtected: kept.has(key),
+      *files() {
+        for (const entry of Object.values(record.outputs)) yield* filesOf(cache, entry);
+      },
+    };
+  });
+  return chooseDropped(results, limits, Date.now());
+}
+
+function* filesOf(cache: Cache, entry: Entry): Generator<[string, number]> {
+  for (const { digest, sizeBytes } of cache.files(entry) ?? []) yield [digest, sizeBytes];
+}
+
+/** What each node's artifacts are made of now. */
+function currentKeys(cache: Cache): Set<string> {
+  return new Set(cache.ids('nodes').map((name) => (cache.get('nodes', name) as NodeState).key));
+}
+
+function lateCheck(cache: Cache): (key: string) => boolean {
+  let current: Set<string> | null = null;
+  return (key) => {
+    current ??= currentKeys(cache);
+    return !current.has(key);
+  };
+}
+
+async function changePins(session: Session, flags: GcFlags): Promise<number> {
+  const { cache, pipeline } = session;
+  const pins = (flags.pin ?? []).flatMap((word) => pinsOf(session, word));
+  await setPins(cache, pins);
+  for (const word of flags.unpin ?? []) await removePins(cache, matching(session, word));
+  const now = listPins(cache);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, pins: now })}\n`);
+  else if (now.length === 0) process.stderr.write('nothing is pinned\n');
+  else
+    for (const { name, at, root, keys } of now)
+      process.stdout.write(
+        `${bold(name)}  ${dim(`${keys.length} results, since ${at}${root === pipeline.root ? '' : `, ${root}`}`)}\n`,
+      );
+  return EXIT.done;
+}
+
+/** A run pins the results it had, a node the one that it has now. */
+function pinsOf({ cache, pipeline, places }: Session, word: string): Pin[] {
+  const { root } = pipeline;
+  const at = new Date().toISOString();
+  const run = findRun(word, knownRuns(places.journals));
+  if (run !== null) {
+    const [snapshot] = snapshots(places.journals, runIds(places.journals), [run]);
+    return [{ name: run, keys: [...snapshot!.nodes.values()].map(({ key }) => key as Key), at, root }];
+  }
+  return selectNames(pipeline, [word], true).map((name) => {
+    const key = stateOf(cache, name)?.key;
+    if (!key || !recordOf(cache, key))
+      throw new UsageError(`${name} has no result to pin\n  \`dag run '${name}'\` makes one`);
+    return { name, keys: [key], at, root };
+  });
+}
+
+function matching({ cache, pipeline, places }: Session, word: string): Pin[] {
+  const pins = listPins(cache).filter(({ root }) => root === pipeline.root);
+  const name = findRun(word, knownRuns(places.journals)) ?? word;
+  const exact = pins.filter((pin) => pin.name === name);
+  if (exact.length > 0) return exact;
+  const nodes = new Set(selectNames(pipeline, [word], true));
+  const found = pins.filter((pin) => nodes.has(pin.name));
+  if (found.length === 0) throw new UsageError(`${word} is not pinned\n  \`dag gc --pins\` lists what is`);
+  return found;
+}
+
+function print(found: Collection, nodes: readonly string[], dryRun: boolean): void {
+  const out = (line: string) => process.stdout.write(`${line}\n`);
+  for (const [task, count] of countByTask(nodes)) out(dim(`${count} ${count === 1 ? 'result' : 'results'} of ${task}`));
+  const verb = dryRun ? 'would free' : 'freed';
+  out(
+    `${bold(`${verb} ${size(found.bytes)}`)}: ${found.objects} files, ${found.records} results; ${size(found.keptBytes)} stay`,
+  );
+  if (found.youngBytes === 0) return;
+  const since = found.builds.map((build) => build.since).sort()[0];
+  out(yellow(`${size(found.youngBytes)} more when the build that runs since ${since} has ended`));
+  for (const { lease } of found.builds) out(dim(`  ${lease}`));
+}
+
+function countByTask(nodes: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const name of nodes) {
+    const task = name.split('[')[0]!;
+    counts.set(task, (counts.get(task) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let [value, at] = [bytes, 0];
+  while (value >= 1000 && at < units.length - 1) [value, at] = [value / 1000, at + 1];
+  return `${at === 0 ? value : value.toFixed(1)} ${units[at]}`;
+}

@@ -1,0 +1,30 @@
+// When each key was last of use, and which keys each run had: read from the journals, for who decides what to keep.
+import { readJournal, runIds } from './read.ts';
+
+export interface Usage {
+  /** Milliseconds since 1970, by key. */
+  readonly lastUsedMs: ReadonlyMap<string, number>;
+  /** Newest first. */
+  readonly runs: readonly { readonly id: string; readonly keys: ReadonlySet<string> }[];
+}
+
+export function readUsage(folder: string): Usage {
+  const lastUsedMs = new Map<string, number>();
+  const runs: { id: string; keys: Set<string> }[] = [];
+  for (const id of runIds(folder)) {
+    const keys = new Set<string>();
+    const use = (key: string, at: string) => {
+      keys.add(key);
+      lastUsedMs.set(key, Date.parse(at));
+    };
+    let isRun = false;
+    for (const line of readJournal(folder, id, (text) => !/"type":"node-(metric|progress)"/.test(text)).lines) {
+      if (line.type === 'run-started') isRun = true;
+      if (line.type === 'nodes-fresh') for (const key of Object.values(line.nodes)) use(key, line.at);
+      if (line.type === 'node-started' || line.type === 'node-restored') use(line.key, line.at);
+      if (line.type === 'node-accepted') use(line.acceptance.to, line.at);
+    }
+    if (isRun) runs.push({ id, keys });
+  }
+  return { lastUsedMs, runs: runs.reverse() };
+}
