@@ -45,7 +45,7 @@ export interface Collection {
 }
 
 /** Clocks of files lag behind the wall clock by up to two kernel ticks. */
-const SLACK_MS = 40;
+const SLACK_MS = 20;
 
 export async function collect(shelf: Shelf, dir: string, request: CollectRequest): Promise<Collection> {
   const lock = await acquireLock(join(dir, 'collect.lock'), { onWait: request.onWait });
