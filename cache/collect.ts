@@ -81,23 +81,33 @@ async function collectLocked(shelf: Shelf, dir: string, request: CollectRequest)
     builds: builds.map(({ sinceMs, path }) => ({ since: new Date(sinceMs).toISOString(), lease: path })),
   };
   if (request.dryRun) return outcome;
-  await dropFromIndex(shelf, request, doomed);
-  const removed = removeObjects(shelf, dir, found.garbage, cutoffMs);
+  const stillReachable = await dropFromIndex(shelf, request, doomed);
+  const garbage = found.garbage.filter(({ digest }) => !stillReachable.has(digest));
+  const removed = removeObjects(shelf, dir, garbage, cutoffMs);
   if (removed.size > 0) forgetIncomplete(database, (digest) => removed.has(digest));
   await database.flush();
   return outcome;
 }
 
-/** Records first: a record without its bytes would be a lie, bytes without a record are only garbage. */
-async function dropFromIndex(shelf: Shelf, request: CollectRequest, doomed: ReadonlySet<string>): Promise<void> {
+/**
+ * Records first: a record without its bytes would be a lie, bytes without a record are only garbage. Returns what the
+ * records left lead to.
+ */
+async function dropFromIndex(
+  shelf: Shelf,
+  request: CollectRequest,
+  doomed: ReadonlySet<string>,
+): Promise<ReadonlySet<Digest>> {
   const { database, objects } = shelf;
+  let reachable: ReadonlySet<Digest> = new Set();
   await database.exclusively((remove) => {
     const dropped = new Set([...doomed].filter((id) => request.mayDrop(id)));
+    reachable = reach(database, request, (id) => !dropped.has(id));
     for (const id of dropped) remove('records', id);
     if (objects.leases().length > 0) return;
-    const reachable = reach(database, request, (id) => !dropped.has(id));
     for (const digest of database.keys('small') as Digest[]) if (!reachable.has(digest)) remove('small', digest);
   });
+  return reachable;
 }
 
 /** Every file's digest that a record leads to; Merkle nodes that folders share are read once. */
