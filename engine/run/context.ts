@@ -26,6 +26,8 @@ export interface RunRequest {
   readonly listener: Listener;
   /** Asked for once, when something has to run. */
   capacity(): Promise<Capacity>;
+  /** What runs nodes: processes of this machine where nothing else is said. */
+  createExecutor?(root: string): Executor;
 }
 
 export type Outputs = Readonly<Record<string, Entry>>;

@@ -110,7 +110,7 @@ async function createCourse(context: Context, nodes: readonly Node[], pending: S
     ...context,
     limits,
     scheduler: createScheduler(nodes, dependents, priority, createSlots(limits)),
-    executor: createLocalExecutor(pipeline.root),
+    executor: (context.createExecutor ?? createLocalExecutor)(pipeline.root),
     bundles: createBundles(pipeline.root, places.code),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
     restoring: pLimit(4),
