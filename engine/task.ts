@@ -11,6 +11,37 @@ export interface Artifact {
   readonly axes: Readonly<Record<string, string>>;
 }
 
+/** What the worker of `ctx.each` is given beside its item. */
+export interface ItemContext<Params> {
+  /** `params` of the call. */
+  readonly params: Params;
+  /** The absolute path of an input of the node that is a single file or folder. */
+  input(name: string): string;
+  /** The absolute path of the folder in which to write those files of the item that `outputs` declares under this name. */
+  output(name: string): string;
+}
+
+export interface EachOptions<Item, Params> {
+  /** The item's identity from run to run: text, unique among the items. */
+  key(item: Item): string;
+  /** Absolute paths of all files that the item's result is made of, within the node's inputs; one more or less redoes it. */
+  inputs(item: Item): readonly string[];
+  /** By output of the node (a folder that holds nothing else): the files an item writes there, as relative paths. */
+  readonly outputs?: Readonly<Record<string, (item: Item) => readonly string[]>>;
+  /** What else results depend on: plain data. Another value redoes every item. */
+  readonly params?: Params;
+  /** What items are called in the log and in the progress: `files`. */
+  readonly unit?: string;
+}
+
+/** The items' results in the order of the items; read from the disk as they are asked for, within the task's `run`. */
+export interface EachResults<Result> extends Iterable<Result> {
+  /** Items that were done now, because they are new or changed. */
+  readonly changed: number;
+  /** Items that an earlier run had and that are gone. */
+  readonly removed: number;
+}
+
 export interface TaskContext<Params> {
   /** The node's name, for messages only: it is not part of the key, so a result must not depend on it. */
   readonly node: string;
@@ -27,6 +58,17 @@ export interface TaskContext<Params> {
   readonly cores: number;
   /** GPU indices given to this node (also set in CUDA_VISIBLE_DEVICES); empty without one. */
   readonly gpus: readonly number[];
+  /**
+   * Does what is new or changed among many items, on as many threads as the node has cores, and takes the rest from earlier
+   * runs. A finished item outlives a kill. `worker` must be exported by the task's module, since threads look it up there,
+   * and its result depends on nothing but the item (plain data), `params` and the bytes of `inputs`; it is plain JSON data.
+   * An item that cannot be done, but must not stop the others, says so in its result; what the worker throws fails the node.
+   */
+  each<Item, Result, Given = undefined>(
+    items: readonly Item[],
+    options: EachOptions<Item, Given>,
+    worker: (item: Item, context: ItemContext<Given>) => Result | Promise<Result>,
+  ): Promise<EachResults<Result>>;
   /** Aborted by the first Ctrl-C, or a time limit: stop at the next safe point by throwing `signal.reason`. */
   readonly signal: AbortSignal;
   /** A line for the node's log. */

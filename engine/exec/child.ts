@@ -1,21 +1,29 @@
 // The far side of a module task: a process that imports one bundled module, runs it, and says how it went. After success it
 // waits for another node with the same code; after a failure it ends, since nobody knows what state it is in.
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import type { Task, TaskContext } from '../task.ts';
+import type { Each } from './each.ts';
 import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 
 const stop = new AbortController();
 
-process.on('message', (message: ToChild) => {
-  if (message.type === 'stop') stop.abort(new Error(message.reason));
-  else void work(message.job);
-});
-// The engine died: there is nobody left to publish for.
-process.on('disconnect', () => process.exit(1));
-// A terminal's Ctrl-C is the engine's business: it tells us by a message.
-process.on('SIGINT', () => {});
+// The threads of `ctx.each` start with this file too.
+if (isMainThread) listen();
+else void import('./each/item.ts').then(({ serveItems }) => serveItems());
+
+function listen(): void {
+  process.on('message', (message: ToChild) => {
+    if (message.type === 'stop') stop.abort(new Error(message.reason));
+    else if (message.type === 'job') void work(message.job);
+  });
+  // The engine died: there is nobody left to publish for.
+  process.on('disconnect', () => process.exit(1));
+  // A terminal's Ctrl-C is the engine's business: it tells us by a message.
+  process.on('SIGINT', () => {});
+}
 
 async function work(job: ModuleJob): Promise<void> {
   const answer = await runTask(job);
@@ -26,7 +34,8 @@ async function work(job: ModuleJob): Promise<void> {
 
 async function runTask(job: ModuleJob): Promise<FromChild> {
   try {
-    const { default: task } = (await import(pathToFileURL(job.bundle).href)) as { default?: Task<unknown> };
+    const module = (await import(pathToFileURL(job.bundle).href)) as { default?: Task<unknown> };
+    const task = module.default;
     if (typeof task?.run !== 'function') {
       return {
         type: 'error',
@@ -35,7 +44,10 @@ async function runTask(job: ModuleJob): Promise<FromChild> {
       };
     }
     const params = task.params ? task.params.parse(job.params) : job.params;
-    await task.run(contextOf(job, params));
+    const context = contextOf(job, params);
+    const each = eachOf(job, module, context);
+    await task.run({ ...context, each: each.each });
+    await each.close();
     return { type: 'done', rssBytes: process.memoryUsage.rss() };
   } catch (error) {
     return explain(error);
@@ -57,8 +69,40 @@ function explain(error: unknown): FromChild {
   return { type: 'error', kind: 'task', message: error.message };
 }
 
-function contextOf(job: ModuleJob, params: unknown): TaskContext<unknown> {
-  const send = (message: FromChild) => void process.send!(message);
+/** Loaded by the first call: it brings the cache's index with it, which most tasks do not need. */
+function eachOf(job: ModuleJob, module: object, { log, progress, signal }: Context): Each {
+  const make = async () => {
+    const { createEach } = await import('./each.ts');
+    const program = fileURLToPath(import.meta.url);
+    return createEach({ job, module: { ...module }, program, log, progress, signal, whenIndexed, tell: send });
+  };
+  let made: Promise<Each> | null = null;
+  return {
+    async each(items, options, worker) {
+      made ??= make();
+      return (await made).each(items, options, worker);
+    },
+    close: async () => void (await (await made)?.close()),
+  };
+}
+
+function whenIndexed(): Promise<void> {
+  return new Promise((resolve) => {
+    const hear = (message: ToChild) => {
+      if (message.type !== 'indexed') return;
+      process.off('message', hear);
+      resolve();
+    };
+    process.on('message', hear);
+    send({ type: 'index' });
+  });
+}
+
+const send = (message: FromChild) => void process.send!(message);
+
+type Context = Omit<TaskContext<unknown>, 'each'>;
+
+function contextOf(job: ModuleJob, params: unknown): Context {
   let lastProgressMs = 0;
   const inputs = (name: string) => {
     const role = job.inputs[name];

@@ -1,6 +1,6 @@
 // The contract of an executor: it starts, stops and reaps a node's process; it decides nothing.
 import type { Failure } from '../event.ts';
-import type { FromChild, ModuleJob } from './protocol.ts';
+import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
 
 export interface Launch {
   readonly root: string;
@@ -22,6 +22,8 @@ export interface Running {
   /** Asks for an end at the next safe point: a message to a module task, SIGTERM to a shell's group. */
   stop(reason: string): void;
   kill(): void;
+  /** A message to a module task's process; absent where there is no such channel. */
+  readonly tell?: (message: ToChild) => void;
 }
 
 export interface Executor {

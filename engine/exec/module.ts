@@ -140,7 +140,7 @@ function supervise(
     child.on('message', hear).once('exit', gone).once('error', broken);
   });
   tell({ type: 'job', job });
-  return { ended, stop: (reason) => tell({ type: 'stop', reason }), kill };
+  return { ended, stop: (reason) => tell({ type: 'stop', reason }), kill, tell };
 }
 
 function reported(answer: Extract<FromChild, { type: 'error' }>, log: string): Failure {

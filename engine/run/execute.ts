@@ -2,9 +2,12 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Allotment, Failure } from '../event.ts';
+import { confirmRuns } from '../exec/each/marker.ts';
+import type { EachMessage } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { type Course, complete, failNode, type Outputs } from './context.ts';
+import { eachJobOf } from './patch.ts';
 import { prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
 import { clearOutputs, type Finished, record, saveOutputs } from './publish.ts';
 import { keepLog, NO_TRIES, nextTry, waitUnlessStopped } from './retry.ts';
@@ -60,8 +63,13 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
   run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log });
 
   const warnings: string[] = [];
+  const each: EachMessage[] = [];
+  let anew = run.forced.has(node.name);
   const ended = await runWithTries(run, node, workplace, () => {
     warnings.length = 0;
+    each.length = 0;
+    const eachJob = eachJobOf(root, run.places, run.cache, node, assessment, anew);
+    anew = false; // What the first try finished is new enough for the second.
     if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
     return runProcess({
       root,
@@ -72,7 +80,10 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
       executor: run.executor,
       machineHasGpus: run.limits.gpus.length > 0,
       stopper: run.stopper,
+      each: eachJob,
+      whenIndexed: () => run.cache.commit([]),
       onMessage(message) {
+        if (message.type === 'each') each.push(message);
         if (message.type === 'warn') warnings.push(message.message);
         relay(node, message, run.listener);
       },
@@ -82,6 +93,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     node,
     assessment,
     written: workplace.written,
+    each,
     reasons,
     seconds: (performance.now() - begunMs) / 1000,
     warnings,
@@ -114,6 +126,7 @@ async function runWithTries(
 async function settleRecord(run: Course, finished: Ended, outputs: Outputs): Promise<void> {
   const { node, seconds, workplace } = finished;
   await record(run.cache, finished, outputs);
+  for (const { folder } of finished.each) confirmRuns(folder);
   rmSync(workplace.scratch, { recursive: true, force: true });
   run.outcome.ran.push(node.name);
   const digests = Object.fromEntries(Object.entries(outputs).map(([name, { digest }]) => [name, digest]));

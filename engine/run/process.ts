@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Allotment, Failure, Listener } from '../event.ts';
 import type { Executor } from '../exec/executor.ts';
-import type { FromChild, ModuleJob } from '../exec/protocol.ts';
+import type { EachJob, FromChild, ModuleJob } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { bundleToRun } from '../plan/code.ts';
@@ -72,6 +72,10 @@ export interface ProcessRequest {
   readonly executor: Executor;
   readonly machineHasGpus: boolean;
   readonly stopper: Stopper;
+  /** Absent: the node does every item, and nothing is remembered of them. */
+  readonly each?: EachJob | null;
+  /** Resolves when the cache's index is on the disk, for the process to read. */
+  readonly whenIndexed?: () => Promise<void>;
   onMessage(message: FromChild): void;
 }
 
@@ -84,7 +88,10 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
     environment: environmentOf(allotment, request.machineHasGpus),
     work: node.action.kind === 'shell' ? node.action : { kind: 'module', job: await jobOf(request, node.action.path) },
     timeoutMs: node.timeoutMs,
-    onMessage: request.onMessage,
+    onMessage(message) {
+      if (message.type !== 'index') return request.onMessage(message);
+      void request.whenIndexed?.().then(() => running.tell?.({ type: 'indexed' }));
+    },
   });
   request.stopper.watch(running);
   return running.ended.finally(() => request.stopper.unwatch(running));
@@ -98,7 +105,7 @@ function environmentOf({ gpus, cores }: Allotment, machineHasGpus: boolean): Rec
 }
 
 async function jobOf(
-  { root, node, allotment, workplace, bundles }: ProcessRequest,
+  { root, node, allotment, workplace, bundles, each = null }: ProcessRequest,
   module: string,
 ): Promise<ModuleJob> {
   const inputs: Record<string, ModuleJob['inputs'][string]> = {};
@@ -117,6 +124,7 @@ async function jobOf(
     scratch: workplace.scratch,
     cores: allotment.cores,
     gpus: allotment.gpus,
+    each,
   };
 }
 

@@ -2,19 +2,23 @@
 // durable; only then the record. Whatever is missing on the way is a failure of the node, and nothing is recorded.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import type { Cache, Entry } from '../../cache/index.ts';
+import { type Cache, type Entry, StoreDamage } from '../../cache/index.ts';
 import type { Failure } from '../event.ts';
+import type { EachMessage, EachOutput } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import type { Reason } from '../plan/reason.ts';
 import { fail, ok, type Result } from '../result.ts';
 import type { NodeRecord, NodeState } from '../state/record.ts';
+import { LostBase, saveEach } from './patch.ts';
 
 export interface Finished {
   readonly node: Node;
   readonly assessment: Assessment;
   /** Where each output was written: in staging for a module, in place for a shell command. */
   readonly written: Readonly<Record<string, string>>;
+  /** What `ctx.each` did: where outputs lie that it made. */
+  readonly each: readonly EachMessage[];
   readonly reasons: readonly Reason[];
   readonly seconds: number;
   readonly warnings: readonly string[];
@@ -28,19 +32,30 @@ export async function saveOutputs(
   cache: Cache,
   finished: Finished,
 ): Promise<Result<Record<string, Entry>, Failure>> {
-  const problem = missingOutput(finished) ?? changedInput(root, cache, finished);
+  const made = new Map(finished.each.flatMap(({ outputs }) => outputs.map((output) => [output.name, output])));
+  const problem = missingOutput(finished, made) ?? changedInput(root, cache, finished);
   if (problem) return fail({ kind: 'task', log: finished.log, ...problem });
   const outputs: Record<string, Entry> = {};
   for (const { name, path: file } of finished.node.outputs) {
     const target = path.join(root, file);
     mkdirSync(path.dirname(target), { recursive: true });
-    outputs[name] = await cache.save(finished.written[name]!, target);
+    const each = made.get(name);
+    try {
+      outputs[name] = await (each ? saveEach(cache, each, target) : cache.save(finished.written[name]!, target));
+    } catch (error) {
+      if (!(error instanceof LostBase || error instanceof StoreDamage)) throw error;
+      const hint = 'run again: what is lost is made anew';
+      return fail({ kind: 'task', message: error.message, hint, log: finished.log });
+    }
   }
   return ok(outputs);
 }
 
-function missingOutput({ node, written }: Finished): { message: string; hint: string } | null {
-  const missing = node.outputs.filter(({ name }) => !existsSync(written[name]!));
+function missingOutput(
+  { node, written }: Finished,
+  made: ReadonlyMap<string, EachOutput>,
+): { message: string; hint: string } | null {
+  const missing = node.outputs.filter(({ name }) => !made.has(name) && !existsSync(written[name]!));
   if (missing.length === 0) return null;
   const named = missing.map(({ name, path: file }) => `${name} (${file})`).join(', ');
   return {

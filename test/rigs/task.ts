@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { createEach } from '../../engine/exec/each.ts';
 import type { Artifact, Task, TaskContext } from '../../engine/task.ts';
 
 /** The folder that holds pipeline.yml, also where this file was bundled into another one. */
@@ -33,29 +34,60 @@ export interface TaskResult {
 
 /** Runs the default export of `entry` (relative to the project's root); rejects with what the task throws. */
 export async function runTask(entry: string, options: TaskRun): Promise<TaskResult> {
-  const task = await loadTask(entry);
+  const { task, module, bundle } = await loadModule(entry);
   const result: TaskResult = { warnings: [], logs: [], metrics: [] };
   const raw = options.params ?? {};
   const params = task.params ? task.params.parse(raw) : raw;
   for (const path of Object.values(options.out)) mkdirSync(dirname(path), { recursive: true });
   const scratch = options.scratch ?? (await mkdtemp(join(tmpdir(), 'dag-scratch-')));
-  await task.run(makeContext(params, scratch, options, result));
+  const context = makeContext(params, scratch, options, result);
+  await task.run({ ...context, each: eachOf({ task, module, bundle }, context, options) });
   return result;
 }
 
-const loaded = new Map<string, Promise<Task<unknown>>>();
+interface Loaded {
+  readonly task: Task<unknown>;
+  readonly module: Readonly<Record<string, unknown>>;
+  readonly bundle: string;
+}
+
+const loaded = new Map<string, Promise<Loaded>>();
 
 /** The task of a module; bundled once a process. */
-export function loadTask(entry: string): Promise<Task<unknown>> {
+export async function loadTask(entry: string): Promise<Task<unknown>> {
+  return (await loadModule(entry)).task;
+}
+
+function loadModule(entry: string): Promise<Loaded> {
   const known = loaded.get(entry) ?? importTask(entry);
   loaded.set(entry, known);
   return known;
 }
 
-async function importTask(entry: string): Promise<Task<unknown>> {
+async function importTask(entry: string): Promise<Loaded> {
   const file = await bundle(isAbsolute(entry) ? entry : join(projectRoot, entry));
   const module = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as { default: Task<unknown> };
-  return module.default;
+  return { task: module.default, module: { ...module }, bundle: file };
+}
+
+type Context = Omit<TaskContext<unknown>, 'each'>;
+
+/** The engine's own `each`, without a memory: every item is done, straight into the outputs. */
+function eachOf({ module, bundle }: Loaded, context: Context, { in: given = {}, out: outputs }: TaskRun) {
+  const inputs = Object.entries(given).map(([name, one]) => {
+    const many = typeof one !== 'string';
+    return [name, { many, items: many ? one : [{ path: one, axes: {} }] }] as const;
+  });
+  return createEach({
+    job: { bundle, inputs: Object.fromEntries(inputs), outputs, cores: context.cores, each: null },
+    module,
+    program: join(projectRoot, 'dist/child.js'),
+    signal: context.signal,
+    log: context.log,
+    progress: context.progress,
+    whenIndexed: async () => {},
+    tell: () => {},
+  }).each;
 }
 
 async function bundle(entry: string): Promise<string> {
@@ -80,7 +112,7 @@ async function bundle(entry: string): Promise<string> {
   return file;
 }
 
-function makeContext(params: unknown, scratch: string, options: TaskRun, result: TaskResult): TaskContext<unknown> {
+function makeContext(params: unknown, scratch: string, options: TaskRun, result: TaskResult): Context {
   const inputs = (name: string): readonly Artifact[] => {
     const given = options.in?.[name];
     if (given === undefined) throw new Error(`The task reads input "${name}", which the test did not give.`);

@@ -1,0 +1,131 @@
+// Spreads the items of `ctx.each` over worker threads. The first tenth of a second is spent on the task's own thread: it shows
+// what an item costs, and so how many threads, each worth some 0.2 s of starting, the rest deserves, and how many items make
+// a batch. Answers come in whatever order; the caller sorts them by index.
+import { setImmediate } from 'node:timers/promises';
+import { Worker as Thread } from 'node:worker_threads';
+import type { Doer, ItemDone, ItemFailed, ItemSetup, ItemTask } from './item.ts';
+
+export interface PoolWork {
+  readonly setup: ItemSetup;
+  /** Does items on this thread. */
+  readonly here: Doer;
+  /** What threads run: a file that calls `serveItems`. */
+  readonly program: string;
+  readonly cores: number;
+  readonly signal: AbortSignal;
+  readonly count: number;
+  task(at: number): ItemTask;
+  /** Called once a batch; what it took is durable soon after. */
+  take(done: readonly ItemDone[]): void;
+}
+
+const SLICE_MS = 100;
+/** Long enough to make handing over cheap, short enough to lose little by a kill. */
+const BATCH_MS = 25;
+const MAX_BATCH = 1000;
+const WORTH_A_THREAD_MS = 300;
+/** One in work, one waiting. */
+const AHEAD = 2;
+
+/** Rejects with the first failure of an item or with the signal's reason, after what was under way has been taken. */
+export async function doItems(work: PoolWork): Promise<void> {
+  const queue = createQueue(work);
+  while (queue.left() > 0) {
+    const threads = Math.min(Math.floor(work.cores), Math.ceil((queue.left() * queue.itemMs()) / WORTH_A_THREAD_MS));
+    if (threads > 1) return onThreads(work, queue, threads);
+    for (const endMs = performance.now() + SLICE_MS; queue.left() > 0 && performance.now() < endMs; ) {
+      await setImmediate(); // Lets a signal in.
+      work.signal.throwIfAborted();
+      const begunMs = performance.now();
+      queue.take(await work.here(queue.next()), performance.now() - begunMs);
+      queue.throwIfFailed();
+    }
+  }
+}
+
+interface Queue {
+  left(): number;
+  next(): ItemTask[];
+  take(answers: readonly (ItemDone | ItemFailed)[], ms: number): void;
+  /** What an item costs by the last batch; 0 before the first. */
+  itemMs(): number;
+  failed(): boolean;
+  throwIfFailed(): void;
+}
+
+function createQueue(work: PoolWork): Queue {
+  let at = 0;
+  let itemMs = 0;
+  let failure: ItemFailed['error'] | null = null;
+  return {
+    left: () => work.count - at,
+    next() {
+      const size = itemMs === 0 ? 1 : Math.max(1, Math.min(MAX_BATCH, Math.round(BATCH_MS / itemMs)));
+      const end = Math.min(work.count, at + size);
+      const tasks: ItemTask[] = [];
+      while (at < end) tasks.push(work.task(at++));
+      return tasks;
+    },
+    take(answers, ms) {
+      const done: ItemDone[] = [];
+      for (const answer of answers) {
+        if ('error' in answer) failure ??= answer.error;
+        else done.push(answer);
+      }
+      // A floor, so that a clock that did not move is not taken for no work done yet.
+      if (answers.length > 0) itemMs = Math.max(1e-3, ms / answers.length);
+      if (done.length > 0) work.take(done);
+    },
+    itemMs: () => itemMs,
+    failed: () => failure !== null,
+    throwIfFailed() {
+      if (!failure) return;
+      const { name, message, stack } = failure;
+      throw Object.assign(new Error(message), { name, stack });
+    },
+  };
+}
+
+async function onThreads(work: PoolWork, queue: Queue, count: number): Promise<void> {
+  const threads = Array.from({ length: count }, () => new Thread(work.program, { workerData: work.setup }));
+  try {
+    await Promise.all(threads.map((thread) => feed(thread, work, queue)));
+  } finally {
+    await Promise.all(threads.map((thread) => thread.terminate()));
+  }
+  queue.throwIfFailed();
+  work.signal.throwIfAborted();
+}
+
+/** Resolves when the thread has answered all that it was given and there is nothing more to give. */
+function feed(thread: Thread, work: PoolWork, queue: Queue): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const given: ItemTask[][] = [];
+    const giveMore = () => {
+      while (given.length < AHEAD && queue.left() > 0 && !queue.failed() && !work.signal.aborted) {
+        const tasks = queue.next();
+        given.push(tasks);
+        thread.postMessage(tasks);
+      }
+      if (given.length === 0) resolve();
+    };
+    // The first message says that the thread has loaded the task's module.
+    thread.on('message', (message: { answers: (ItemDone | ItemFailed)[]; ms: number } | null) => {
+      try {
+        if (message) {
+          given.shift();
+          queue.take(message.answers, message.ms);
+        }
+        giveMore();
+      } catch (error) {
+        reject(error);
+      }
+    });
+    const lost = (why: string) => {
+      const first = given[0]?.[0]?.key;
+      reject(new Error(`a worker thread ended${first === undefined ? '' : ` at or after ${first}`}: ${why}`));
+    };
+    thread.on('error', (error) => lost(error instanceof Error ? error.message : String(error)));
+    thread.on('exit', (code) => lost(`exit code ${code}`));
+  });
+}
