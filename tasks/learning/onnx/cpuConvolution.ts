@@ -16,7 +16,7 @@ const FEW_CHANNELS = 4;
 const attributesOf = (node: Node): ConvAttributes => node.attributes as unknown as ConvAttributes;
 const isPointwise = (w: Shape, { stride, groups }: ConvAttributes): boolean =>
   w[2] === 1 && w[3] === 1 && stride === 1 && groups === 1;
-const isDepthwise = (w: Shape, { groups }: ConvAttributes): boolean => w[1] === 1 && w[0] === groups && groups > 1;
+const isDepthwise = (w: Shape, { groups }: ConvAttributes): boolean => w[1] === 1 && w[0] === groups;
 
 export function cpuConvolutions(layout: CpuLayout): Rules {
   return {

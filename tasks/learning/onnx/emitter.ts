@@ -2,7 +2,7 @@
 // Field numbers are those of onnx.proto (IR version 8).
 import { addBytes, addFloat, addInt, addMessage, addText, type Message, readFields, toBytes } from './protobuf.ts';
 
-type Attribute = number | string | readonly number[] | { readonly float: number };
+type Attribute = number | string | readonly number[] | { readonly float: number } | { readonly graph: Message };
 type Dimension = number | string;
 
 interface NodeRecord {
@@ -25,6 +25,15 @@ export interface Emitter {
     attributes?: Record<string, Attribute>,
     domain?: string,
   ): string[];
+  /**
+   * A Scan: `build` adds the nodes of the body, which may use any name of the graph around, and names its outputs. Inputs
+   * are cut along their first axis; `parts` are the shapes of one cut. Returns the stacked outputs.
+   */
+  scan(
+    inputs: readonly string[],
+    parts: readonly (readonly number[])[],
+    build: (names: string[]) => { readonly name: string; readonly shape: readonly number[] }[],
+  ): string[];
   /** A constant of 64-bit integers (axes, shapes, pads), one dimension. */
   ints(values: readonly number[]): string;
   /** A float constant; a scalar where `shape` is empty. */
@@ -41,7 +50,7 @@ const INT64 = 7;
 const OPSETS = { '': 18, 'com.microsoft': 1, 'com.microsoft.nchwc': 1 } as const;
 
 export function createEmitter(): Emitter {
-  const nodes: NodeRecord[] = [];
+  let nodes: NodeRecord[] = [];
   const renamed = new Map<string, string>();
   const graph = { constants: [] as Message, inputs: [] as Message, outputs: [] as Message };
   const domains = new Set<string>(['']);
@@ -63,7 +72,22 @@ export function createEmitter(): Emitter {
     addMessage(graph.constants, 5, tensorMessage(name, type, dims, raw));
     return name;
   };
+  const scan: Emitter['scan'] = (inputs, parts, build) => {
+    const outer = nodes;
+    nodes = [];
+    const prefix = `s${count}_`;
+    const outputs = build(parts.map((_, i) => `${prefix}${i}`));
+    const body = encodeNodes(nodes, new Map());
+    addText(body, 2, 'body');
+    parts.forEach((shape, i) => {
+      addMessage(body, 11, valueMessage(`${prefix}${i}`, shape));
+    });
+    for (const { name, shape } of outputs) addMessage(body, 12, valueMessage(name, shape));
+    nodes = outer;
+    return emitMany('Scan', inputs, outputs.length, { num_scan_inputs: inputs.length, body: { graph: body } });
+  };
   return {
+    scan,
     emit: (op, inputs, attributes, domain) => emitMany(op, inputs, 1, attributes, domain)[0]!,
     emitMany,
     ints(values) {
@@ -103,9 +127,9 @@ function encodeModel(
   domains: ReadonlySet<string>,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array<ArrayBuffer> {
-  const body: Message = [...graph.nodes];
+  const body: Message = graph.nodes.slice();
   addText(body, 2, 'dag');
-  body.push(...graph.constants, ...graph.inputs, ...graph.outputs);
+  for (const part of [graph.constants, graph.inputs, graph.outputs]) for (const bytes of part) body.push(bytes);
   const model: Message = [];
   addInt(model, 1, 8);
   addText(model, 2, 'dag');
@@ -161,6 +185,9 @@ function attributeMessage(name: string, value: Attribute): Message {
   } else if (typeof value === 'string') {
     addText(attribute, 4, value);
     addInt(attribute, 20, 3);
+  } else if ('graph' in value) {
+    addMessage(attribute, 6, value.graph);
+    addInt(attribute, 20, 5);
   } else if ('float' in value) {
     addFloat(attribute, 2, value.float);
     addInt(attribute, 20, 1);

@@ -6,6 +6,7 @@ import type { Emitter } from './emitter.ts';
 export interface Lowering {
   readonly emit: Emitter['emit'];
   readonly emitMany: Emitter['emitMany'];
+  readonly scan: Emitter['scan'];
   readonly ints: Emitter['ints'];
   readonly floats: Emitter['floats'];
   reshape(x: string, shape: readonly number[]): string;
@@ -19,6 +20,7 @@ export function createLowering(emitter: Emitter): Lowering {
   return {
     emit: emitter.emit,
     emitMany: emitter.emitMany,
+    scan: emitter.scan,
     ints: emitter.ints,
     floats: emitter.floats,
     reshape: (x, shape) => emitter.emit('Reshape', [x, emitter.ints(shape)]),
@@ -47,7 +49,7 @@ export function lower(
 }
 
 /** Nodes needed for `outputs`, without those given and what only they need, in order. */
-function missing(graph: Graph, outputs: readonly Node[], given: ReadonlyMap<number, string>): Node[] {
+export function missing(graph: Graph, outputs: readonly Node[], given: ReadonlyMap<number, string>): Node[] {
   const needed = new Set<number>();
   const pending = [...outputs];
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {

@@ -33,7 +33,8 @@ export function addText(message: Message, field: number, text: string): void {
 
 export function addMessage(message: Message, field: number, part: Message): void {
   const length = part.reduce((sum, bytes) => sum + bytes.length, 0);
-  message.push(varint(field * 8 + 2), varint(length), ...part);
+  message.push(varint(field * 8 + 2), varint(length));
+  for (const bytes of part) message.push(bytes);
 }
 
 export function toBytes(message: Message): Uint8Array {

@@ -10,10 +10,14 @@ import type { Mask, Network } from '../models/network.ts';
 import { constant } from '../ops/elementwise.ts';
 import { input } from '../ops/shape.ts';
 import { type AdamW, addAdamW, follow, HOST_NUMBERS } from './adamw.ts';
-import { cpuInput, cpuRules } from './cpu.ts';
+import { cpuInput } from './cpu.ts';
 import { chooseLayout } from './cpuLayout.ts';
 import { createEmitter, type Emitter } from './emitter.ts';
-import { createLowering, lower } from './lower.ts';
+import { lowerFused } from './fused.ts';
+import { createLowering } from './lower.ts';
+
+/** Values of an image in one turn of a region: few enough for the caches, enough to share among threads. */
+const CHUNK = Number(process.env.CHUNK ?? 131072);
 
 export interface TrainingGraph {
   /** Inputs x, y, params, m, v, buffers, masks, host; outputs params_out, m_out, v_out, buffers_out, result. */
@@ -80,7 +84,7 @@ export function buildTrainingGraph(
     const name = given.get(node.id);
     if (name !== undefined) given.set(node.id, cpuInput(l, node, name, layout));
   }
-  const names = lower(net.graph, wanted, l, given, cpuRules(layout));
+  const names = lowerFused(net.graph, wanted, l, given, layout, CHUNK);
   const [loss, logits] = names as [string, string];
   const gradients = names.slice(2, 2 + step.gradients.length);
   const resultLength = 1 + step.logits.shape[0]! * step.logits.shape[1]!;

@@ -81,6 +81,8 @@ describe.each(networks)('%s against PyTorch', (name, partial) => {
   it.each([
     ['standard operators', 'standard'],
     ['the CPU', { lanes: 1, block: 1 }],
+    ['the CPU in regions, one channel at a time', { lanes: 1, block: 1, chunk: 1 }],
+    ['the CPU in regions, some channels at a time', { lanes: 1, block: 1, chunk: 4000 }],
   ] as [string, How][])('has the same gradients when lowered to %s, in float32', async (_way, how) => {
     const step = buildStep(spec, golden.batch, classWeights);
     const [loss, logits, ...gradients] = await runLowered(

@@ -5,7 +5,8 @@ import { createGraph, type Graph, type Node, type Shape, sizeOf } from '../../..
 import { cpuInput, cpuOutput, cpuRules, isCpuImage } from '../../../tasks/learning/onnx/cpu.ts';
 import type { CpuLayout } from '../../../tasks/learning/onnx/cpuLayout.ts';
 import { createEmitter } from '../../../tasks/learning/onnx/emitter.ts';
-import { createLowering, lower } from '../../../tasks/learning/onnx/lower.ts';
+import { lowerFused } from '../../../tasks/learning/onnx/fused.ts';
+import { createLowering, type Lowering, lower } from '../../../tasks/learning/onnx/lower.ts';
 import { standardRules } from '../../../tasks/learning/onnx/standard.ts';
 import { input } from '../../../tasks/learning/ops/shape.ts';
 import { createRandom } from '../../../tasks/learning/random.ts';
@@ -44,7 +45,7 @@ export function buildCase(shapes: readonly Shape[], build: (graph: Graph, ...xs:
 }
 
 /** How a graph is lowered in a test: to standard operators, or for the CPU with a layout of its own. */
-export type How = 'standard' | CpuLayout;
+export type How = 'standard' | (CpuLayout & { readonly chunk?: number });
 
 /** The same graph by ONNX Runtime on the CPU; values as their shapes say, whatever the layout. */
 export async function runLowered(
@@ -65,7 +66,7 @@ export async function runLowered(
     given.set(node.id, how === 'standard' ? given1 : cpuInput(l, node, given1, how));
     tensors[name] = new Tensor('float32', data, node.shape);
   }
-  const names = lower(graph, outputs, l, given, how === 'standard' ? standardRules : cpuRules(how));
+  const names = lowered(graph, outputs, l, given, how);
   for (const [i, name] of names.entries()) {
     const node = outputs[i]!;
     e.output(`out${i}`, how === 'standard' ? name : cpuOutput(l, node, name, how), node.shape);
@@ -74,6 +75,12 @@ export async function runLowered(
   const results = await session.run(tensors);
   await session.release();
   return outputs.map((_, i) => Float32Array.from(results[`out${i}`]!.data as Float32Array));
+}
+
+function lowered(graph: Graph, outputs: readonly Node[], l: Lowering, given: Map<number, string>, how: How): string[] {
+  if (how === 'standard') return lower(graph, outputs, l, given, standardRules);
+  if (how.chunk === undefined) return lower(graph, outputs, l, given, cpuRules(how));
+  return lowerFused(graph, outputs, l, given, how, how.chunk);
 }
 
 /** The largest difference, relative to the largest expected value. */
