@@ -1,5 +1,5 @@
 // The engine in a minute: small projects, the real command line, and exactly which nodes ran.
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProject, type Project } from './rigs/project.ts';
 
@@ -188,5 +188,61 @@ tasks:
     expect(answer.code).toBe(1);
     expect(answer.stderr).toContain('its input input.txt changed while it ran');
     expect((await p.status())[0]!.state).toBe('stale');
+  });
+});
+
+describe('a wrong pipeline.yml', () => {
+  test.each([
+    ['a misspelt reference', '${shout.text}', '${shuot.text}', /pipeline\.yml:10:\d+ .*shuot[\s\S]*shout/],
+    [
+      'a cycle',
+      'in: { text: input.txt }',
+      'in: { text: "${repeat.text}" }',
+      /shout → repeat → shout|repeat → shout → repeat/,
+    ],
+    ['a bad matrix', 'use: tasks/repeat.ts', 'use: tasks/repeat.ts\n    matrix: { n: 3 }', /pipeline\.yml:10:\d+ /],
+    ['an unknown key', 'use: tasks/repeat.ts', 'use: tasks/repeat.ts\n    inputs: {}', /pipeline\.yml:10:\d+ .*inputs/],
+  ])('%s ends with exit code 2 and its place, and nothing is written', async (_, before, after, message) => {
+    const p = project(TWO_STEPS);
+    p.edit('pipeline.yml', before, after);
+    const answer = await p.dag('run');
+    expect(answer.code).toBe(2);
+    expect(answer.stderr).toMatch(message);
+    expect(existsSync(p.path('.dag'))).toBe(false);
+    expect(existsSync(p.path('out'))).toBe(false);
+  });
+
+  test('every error is shown at once', async () => {
+    const p = project(TWO_STEPS);
+    p.edit('pipeline.yml', '${shout.text}', '${shuot.text}');
+    p.edit('pipeline.yml', '${times}', '${time}');
+    const { stderr } = await p.dag('plan');
+    expect(stderr).toContain('shuot');
+    expect(stderr).toContain('times');
+  });
+});
+
+describe('the command line', () => {
+  test.each([
+    ['an unknown command', ['rnu']],
+    ['an unknown flag', ['run', '--forse']],
+    ['a selector that names nothing', ['run', 'shuot']],
+    ['a --set of a parameter that does not exist', ['run', '--set', 'tmies=3']],
+    ['a folder without a pipeline', ['run', '-C', '/']],
+  ])('%s ends with exit code 2 and one message', async (_, words) => {
+    const answer = await project(TWO_STEPS).dag(...words);
+    expect(answer.code).toBe(2);
+    expect(answer.stdout).toBe('');
+    expect(answer.stderr).not.toContain('    at ');
+    expect(answer.stderr.trim().length).toBeGreaterThan(10);
+  });
+
+  test('with --json, stdout is one object and nothing else', async () => {
+    const p = project(TWO_STEPS);
+    for (const words of [['run'], ['status'], ['plan'], ['why', 'repeat'], ['graph'], ['log', 'shout'], ['clean']]) {
+      const answer = await p.dag(...words, '--json');
+      expect(answer.code, words.join(' ')).toBe(0);
+      expect(JSON.parse(answer.stdout), words.join(' ')).toHaveProperty('schemaVersion', 1);
+    }
   });
 });
