@@ -104,13 +104,15 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
   return {
     device,
     async step(x, y, { lr }) {
-      await forgetPredictor();
-      steps += 1;
       const { input } = options.model;
       const classes = (graph.resultLength - 1) / options.batch;
+      const images = batchTensor('x', x, [options.batch, 3, input, input]);
+      const labels = batchTensor('y', y, [options.batch, classes]);
+      await forgetPredictor();
+      steps += 1;
       const feeds = {
-        x: batchTensor('x', x, [options.batch, 3, input, input]),
-        y: batchTensor('y', y, [options.batch, classes]),
+        x: images,
+        y: labels,
         host: new Tensor('float32', hostNumbers(adamW, lr, steps), [HOST_NUMBERS]),
         ...(graph.maskLayout.length > 0 && { masks: drawMasks(graph.masks, graph.maskLayout, random) }),
         ...current,

@@ -17,7 +17,7 @@ import { lowerFused } from './fused.ts';
 import { createLowering } from './lower.ts';
 
 /** Values of an image in one turn of a region: few enough for the caches, enough to share among threads. */
-const CHUNK = Number(process.env.CHUNK ?? 131072);
+const CHUNK = 131_072;
 
 export interface TrainingGraph {
   /** Inputs x, y, params, m, v, buffers, masks, host; outputs params_out, m_out, v_out, buffers_out, result. */
@@ -57,6 +57,7 @@ export function buildTrainingGraph(
   classWeights: readonly number[],
   adamW: AdamW,
   block: number,
+  chunk = CHUNK,
 ): TrainingGraph {
   const step = buildStep(spec, batch, classWeights);
   const { net } = step;
@@ -84,7 +85,7 @@ export function buildTrainingGraph(
     const name = given.get(node.id);
     if (name !== undefined) given.set(node.id, cpuInput(l, node, name, layout));
   }
-  const names = lowerFused(net.graph, wanted, l, given, layout, CHUNK);
+  const names = lowerFused(net.graph, wanted, l, given, layout, chunk);
   const [loss, logits] = names as [string, string];
   const gradients = names.slice(2, 2 + step.gradients.length);
   const resultLength = 1 + step.logits.shape[0]! * step.logits.shape[1]!;
