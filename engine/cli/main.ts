@@ -85,6 +85,12 @@ function createProgram(finish: (code: number) => void): Command {
   )
     .option('--force', 'as for run')
     .option('--only', 'as for run');
+  command('watch [selectors...]', 'run, and run again after each edit; Ctrl-C ends', async (names, flags) =>
+    (await import('./watch.ts')).watchCommand(names, flags),
+  )
+    .option('-k, --keep-going', 'as for run')
+    .option('-j, --jobs <n>', 'as for run', wholeNumber(1))
+    .option('--gpus <n>', 'as for run', wholeNumber(0));
   command('status [selectors...]', 'show the state of every node', async (names, flags) =>
     flags.follow
       ? (await import('./follow.ts')).followCommand(flags)

@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { acquireLock, type Cache } from '../../cache/index.ts';
 import type { Listener, RunEvent } from '../event.ts';
+import type { Executor } from '../exec/executor.ts';
 import type { Node } from '../graph/node.ts';
+import type { Code } from '../plan/code.ts';
 import { dependencies } from '../plan/plan.ts';
 import { createEstimator, type Estimator } from '../report/eta.ts';
 import { terminalReport } from '../report/terminal.ts';
 import { machineCapacity } from '../run/capacity.ts';
-import { type Outcome, startRun } from '../run/run.ts';
+import { type Outcome, type Run, startRun } from '../run/run.ts';
 import type { Capacity } from '../run/slots.ts';
 import { journalTo, newRunId, type RunHeader } from '../state/journal.ts';
 import { stateOf } from '../state/record.ts';
@@ -23,7 +25,7 @@ import {
   waitingFor,
 } from './session.ts';
 
-interface RunFlags extends CommonFlags {
+export interface RunFlags extends CommonFlags {
   readonly force?: boolean;
   readonly only?: boolean;
   readonly keepGoing?: boolean;
@@ -42,7 +44,20 @@ export async function runCommand(selectors: readonly string[], flags: RunFlags):
   }
 }
 
-async function runSelected(session: Session, selectors: readonly string[], flags: RunFlags): Promise<Outcome> {
+/** What a caller beside the terminal wants of a run. */
+export interface RunHooks {
+  createExecutor?(root: string): Executor;
+  /** Knows what the nodes' code is in this run. */
+  onStart?(run: Run, nodes: readonly Node[], codes: ReadonlyMap<string, Code>): void;
+}
+
+/** Takes the project's lock, waiting for it where another run has it, and runs to the end. */
+export async function runSelected(
+  session: Session,
+  selectors: readonly string[],
+  flags: RunFlags,
+  hooks: RunHooks = {},
+): Promise<Outcome> {
   const { pipeline, places, cache } = session;
   const nodes = selectNodes(pipeline, selectors, flags.only ?? false);
   const forced = new Set(flags.force ? selectNames(pipeline, selectors, true) : []);
@@ -55,6 +70,7 @@ async function runSelected(session: Session, selectors: readonly string[], flags
       tail: tailOf,
       estimate: (names, capacity) => estimatorFor(cache, nodes, names, capacity),
     });
+    const knowledge = await learn(session, nodes);
     const run = startRun({
       pipeline,
       nodes,
@@ -62,7 +78,7 @@ async function runSelected(session: Session, selectors: readonly string[], flags
       cache,
       places,
       runId,
-      ...(await learn(session, nodes)),
+      ...knowledge,
       keepGoing: flags.keepGoing ?? false,
       capacity: () =>
         machineCapacity({
@@ -72,7 +88,9 @@ async function runSelected(session: Session, selectors: readonly string[], flags
           wantsGpu: nodes.some(({ resources }) => resources.gpu > 0),
         }),
       listener: together([journalTo(places.journals, runId, headerOf(flags)), terminal]),
+      ...(hooks.createExecutor ? { createExecutor: hooks.createExecutor } : {}),
     });
+    hooks.onStart?.(run, nodes, knowledge.codes);
     const restore = onSignals(run.stop);
     return await run.finished.finally(restore);
   } finally {

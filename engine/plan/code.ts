@@ -48,6 +48,12 @@ export async function codeOf(
   return codes;
 }
 
+/** Absolute paths of what a module's code was made of when it was last looked at; none before the first time. */
+export function filesRead(root: string, module: string, cache: Cache): string[] {
+  const remembered = cache.get('code', module) as Remembered | undefined;
+  return Object.keys(remembered?.read ?? {}).map((file) => path.resolve(root, file));
+}
+
 function recall(root: string, module: string, cache: Cache): Code | null {
   const remembered = cache.get('code', module) as Remembered | undefined;
   if (remembered?.format !== FORMAT) return null;

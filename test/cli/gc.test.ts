@@ -134,17 +134,15 @@ describe('what to drop', () => {
     isProtected: fc.boolean(),
     sizes: fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd'), fc.integer({ min: 1, max: 9 })), { maxLength: 3 }),
   });
-  const results = fc
-    .array(result, { maxLength: 8 })
-    .map((list) =>
-      list.map(
-        ({ sizes, ...rest }, at): Result => ({
-          key: `k${at}`,
-          ...rest,
-          files: () => sizes.map(([name]) => [name, name.charCodeAt(0) - 90] as const),
-        }),
-      ),
-    );
+  const results = fc.array(result, { maxLength: 8 }).map((list) =>
+    list.map(
+      ({ sizes, ...rest }, at): Result => ({
+        key: `k${at}`,
+        ...rest,
+        files: () => sizes.map(([name]) => [name, name.charCodeAt(0) - 90] as const),
+      }),
+    ),
+  );
 
   test('never what is protected; afterwards sizes and ages hold for all that is not', () => {
     fc.assert(

@@ -1,0 +1,40 @@
+// What a watch looks at: the pipeline's file, every file that its modules are made of, and small source inputs. Big
+// folders of data are left alone: a watch costs one handle of the system a file.
+import path from 'node:path';
+import type { Cache } from '../../cache/index.ts';
+import type { Node, Pipeline } from '../graph/node.ts';
+
+export interface Watched {
+  /** Absolute paths of files, which need not be there. */
+  readonly files: ReadonlySet<string>;
+  /** Absolute paths of folders, whole. */
+  readonly folders: ReadonlySet<string>;
+}
+
+const SMALL_FOLDER = 200;
+const LOCK_FILE = 'package-lock.json';
+
+/** `modulesRead`: by module, the files that were read for its code; absolute. */
+export function filesToWatch(
+  pipeline: Pipeline,
+  nodes: readonly Node[],
+  modulesRead: ReadonlyMap<string, readonly string[]>,
+  cache: Cache,
+): Watched {
+  const files = new Set([pipeline.file, path.join(pipeline.root, LOCK_FILE)]);
+  const folders = new Set<string>();
+  for (const { action, inputs } of nodes) {
+    if (action.kind === 'module') {
+      files.add(path.resolve(pipeline.root, action.path));
+      for (const file of modulesRead.get(action.path) ?? []) files.add(file);
+    }
+    for (const source of inputs.flatMap(({ sources }) => sources)) {
+      if (source.producer) continue;
+      const place = path.resolve(pipeline.root, source.path);
+      const entry = cache.look(place);
+      if (entry?.kind === 'folder' && entry.files <= SMALL_FOLDER) folders.add(place);
+      else if (entry?.kind !== 'folder') files.add(place);
+    }
+  }
+  return { files, folders };
+}

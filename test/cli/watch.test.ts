@@ -1,0 +1,129 @@
+// watch: an edit reruns what it reaches, while a run goes on too, and nothing else is disturbed.
+import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { afterEach, expect, test } from 'vitest';
+import { createProject, type Project } from '../rigs/project.ts';
+import { began, go, handHeld, start, until } from './rig.ts';
+
+const open: { project: Project; stop(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  for (const { project, stop } of open.splice(0)) {
+    await stop();
+    project.remove();
+  }
+});
+
+function watching(files: Record<string, string>, ...words: string[]) {
+  const project = createProject(files);
+  const watch = start(project, 'watch', ...words);
+  const stop = () => {
+    watch.child.kill('SIGINT');
+    return watch.ended;
+  };
+  open.push({ project, stop });
+  const idle = (times: number) => until(() => watch.printed.stderr.split('Ctrl-C ends').length > times);
+  return { project, watch, stop, idle };
+}
+
+const module = (word: string) => `
+import { writeFileSync } from 'node:fs';
+import { mark } from './mark.ts';
+export default { run(ctx: any) { writeFileSync(ctx.output('x'), mark('${word}')); } };
+`;
+
+const PIPELINE = {
+  'pipeline.yml': `
+tasks:
+  a: { use: a.ts, in: { raw: raw.txt }, out: { x: out/a } }
+  b: { use: b.ts, out: { x: out/b } }
+  c: { run: "cat \${in.x} > \${out.x}", in: { x: ["\${a.x}", "\${b.x}"] }, out: { x: out/c } }
+`,
+  'raw.txt': 'raw\n',
+  'a.ts': module('a'),
+  'b.ts': module('b').replace("import { mark } from './mark.ts';", 'const mark = (word: string) => word;'),
+  'mark.ts': 'export const mark = (word: string) => word;\n',
+};
+
+const ranIn = (text: string) => [...text.matchAll(/✔ (\S+)/g)].map((match) => match[1]);
+
+test('an edit of code, of the file and of a small input reruns what it reaches, only; a comment nothing', async () => {
+  const { project: p, watch, stop, idle } = watching(PIPELINE);
+  await idle(1);
+  expect(ranIn(watch.printed.stderr).sort()).toEqual(['a', 'b', 'c']);
+  const since = async (round: number) => {
+    const before = watch.printed.stderr.length;
+    await idle(round);
+    return ranIn(watch.printed.stderr.slice(before));
+  };
+  p.edit('mark.ts', '=> word', "=> word + '!'");
+  expect(await since(2)).toEqual(['a', 'c']);
+  p.edit('b.ts', 'const mark', '// A comment.\nconst mark');
+  expect(await since(3)).toEqual([]);
+  p.write('raw.txt', 'other\n');
+  expect(await since(4)).toEqual(['a']);
+  // As editors save: a new file, renamed over the old one.
+  p.write('.new', p.read('pipeline.yml').replace('cat ${in.x}', 'cat ${in.x} raw.txt'));
+  renameSync(p.path('.new'), p.path('pipeline.yml'));
+  expect(await since(5)).toEqual(['c']);
+  expect(await stop()).toBe(0);
+});
+
+test('what does not load or build is told, and mending it goes on', async () => {
+  const { project: p, watch, idle } = watching(PIPELINE);
+  await idle(1);
+  p.edit('mark.ts', '=> word', '=> (word');
+  await idle(2);
+  expect(watch.printed.stderr).toContain('does not build');
+  p.edit('pipeline.yml', 'tasks:', 'taks:');
+  await idle(3);
+  expect(watch.printed.stderr).toContain('pipeline.yml:2:1');
+  p.edit('pipeline.yml', 'taks:', 'tasks:');
+  await idle(4);
+  const before = watch.printed.stderr.length;
+  p.edit('mark.ts', '=> (word', "=> word + '?'");
+  await idle(5);
+  expect(ranIn(watch.printed.stderr.slice(before))).toEqual(['a', 'c']);
+});
+
+test('an edit while a run goes on stops the nodes that it reaches, and no others', async () => {
+  const {
+    project: p,
+    watch,
+    idle,
+  } = watching(
+    {
+      'pipeline.yml': `
+tasks:
+  steady: { run: "${handHeld('steady')}; date +%N > \${out.x}", out: { x: out/steady } }
+  edited: { use: edited.ts, out: { x: out/edited } }
+`,
+      'edited.ts': `
+import { writeFileSync } from 'node:fs';
+const WORD = 'old';
+export default {
+  async run(ctx: any) {
+    writeFileSync('.edited-began', '');
+    if (WORD === 'old') await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason)));
+    writeFileSync(ctx.output('x'), WORD);
+  },
+};
+`,
+    },
+    '--jobs',
+    '2',
+  );
+  await began(p, 'steady');
+  await began(p, 'edited');
+  p.edit('edited.ts', "'old'", "'new'");
+  await until(() => watch.printed.stderr.includes('edited stopped'));
+  go(p, 'steady');
+  await idle(1);
+  expect(p.read('out/edited')).toBe('new');
+  const journals = readdirSync(p.path('.dag/runs')).sort();
+  const started = journals.map((name) =>
+    readFileSync(p.path(`.dag/runs/${name}`), 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('"node-started"'))
+      .map((line) => JSON.parse(line).node),
+  );
+  expect(started.map((names) => names.sort())).toEqual([['edited', 'steady'], ['edited']]);
+});
