@@ -143,6 +143,15 @@ function createProgram(finish: (code: number) => void): Command {
   command('schema', 'print the JSON Schema of pipeline.yml, for editors', async () =>
     (await import('./schema.ts')).schemaCommand(),
   );
+  command('completion [shell]', 'print a script that completes dag in bash, zsh or fish', async (names) =>
+    (await import('./completion.ts')).completionCommand(names[0]),
+  );
+  program
+    .command('__complete <line>', { hidden: true })
+    .option('--word <word>')
+    .action(async (line: string, { word }: { word?: string }) => {
+      finish(await (await import('./completion.ts')).completeCommand(program, line, word));
+    });
   return program;
 }
 

@@ -33,7 +33,7 @@ const FILE_NAME = 'pipeline.yml';
 
 /** Loads the pipeline; throws a UsageError with every diagnostic. Nothing is written. */
 export function loadProject(flags: CommonFlags): Pipeline {
-  const file = findFile(flags);
+  const file = pipelineFile(flags);
   const loaded = loadPipeline({
     root: path.dirname(file),
     file,
@@ -47,7 +47,7 @@ export function loadProject(flags: CommonFlags): Pipeline {
 
 /** The project's folder, for commands that read only what runs left: the file need not load. */
 export function projectRoot(flags: CommonFlags): string {
-  return path.dirname(findFile(flags));
+  return path.dirname(pipelineFile(flags));
 }
 
 export function openSession(flags: CommonFlags): Session {
@@ -57,7 +57,7 @@ export function openSession(flags: CommonFlags): Session {
 }
 
 /** In the named folder, else in this one or the nearest above it, as git does. */
-function findFile({ directory, file }: CommonFlags): string {
+export function pipelineFile({ directory, file }: CommonFlags): string {
   const start = path.resolve(directory ?? '.');
   if (file !== undefined) return mustExist(path.resolve(start, file));
   if (directory !== undefined) return mustExist(path.join(start, FILE_NAME));

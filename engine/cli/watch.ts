@@ -1,6 +1,5 @@
 // dag watch: runs what is stale, then again after each edit. What an edit reaches while a run goes on is stopped at once
 // and runs again as soon as the nodes that the edit does not reach have ended; those are not disturbed.
-import path from 'node:path';
 import { createLocalExecutor } from '../exec/local.ts';
 import type { Pipeline } from '../graph/node.ts';
 import { codeOf, filesRead } from '../plan/code.ts';
@@ -11,13 +10,12 @@ import { filesToWatch, type Watched } from '../watch/files.ts';
 import { createWatcher } from '../watch/watcher.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { type RunFlags, runSelected } from './run.ts';
-import { learn, loadProject, openSession, projectRoot, type Session, selectNodes } from './session.ts';
+import { learn, loadProject, openSession, pipelineFile, type Session, selectNodes } from './session.ts';
 import { dim } from './style.ts';
 
 /** Returns when it is interrupted, with 0. */
 export async function watchCommand(selectors: readonly string[], flags: RunFlags): Promise<number> {
-  const root = projectRoot(flags);
-  let watched: Watched = { files: new Set([pipelineFile(root, flags)]), folders: new Set() };
+  let watched: Watched = { files: new Set([pipelineFile(flags)]), folders: new Set() };
   let current: Current | null = null;
   const edits = createEdits();
   const watcher = createWatcher((paths) => {
@@ -59,10 +57,6 @@ export async function watchCommand(selectors: readonly string[], flags: RunFlags
     interrupted.forget();
     await watcher.close();
   }
-}
-
-function pipelineFile(root: string, { file, directory }: RunFlags): string {
-  return file === undefined ? path.join(root, 'pipeline.yml') : path.resolve(directory ?? '.', file);
 }
 
 function watchedBy({ pipeline, cache }: Session, selectors: readonly string[]): Watched {
