@@ -1,9 +1,10 @@
 // Predicts the test images with networks, smoothing and ensemble weights that were fitted before, and trains nothing. The same
 // steps in the same order as predict, smooth and ensemble, so that on the same images it gives the same numbers. Writes a sample
 // submission for these images too, for a folder of files comes without one.
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import * as z from 'zod';
-import { type Artifact, defineTask, InputError, type TaskContext } from '../engine/task.ts';
+import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
 import { readTrained, type TrainedModel } from './inference/trained.ts';
 import { TTA_VIEWS } from './learning/augment.ts';
@@ -56,7 +57,7 @@ async function predictWith(model: TrainedModel, context: Context): Promise<Predi
   try {
     for (const path of model.networks) networks.push(await createPredictor(path, { threads: context.cores }));
     const { kind, size, batch } = inputOf(model, networks, context.params.batch);
-    const folder = folderOf(kind, model, context.inputs('images'));
+    const folder = folderOf(kind, model, context.input('images'));
     const images = readdirSync(folder)
       .filter((name) => name.endsWith('.png'))
       .map((name) => name.slice(0, -'.png'.length))
@@ -92,9 +93,9 @@ function inputOf(
   return { kind, size: first!.inputSize, batch };
 }
 
-function folderOf(kind: string, { name }: TrainedModel, images: readonly Artifact[]): string {
-  const found = images.find(({ axes }) => axes.kind === kind);
-  if (found) return found.path;
+function folderOf(kind: string, { name }: TrainedModel, images: string): string {
+  const folder = join(images, kind);
+  if (existsSync(folder)) return folder;
   throw new InputError(`model ${name} takes images of kind ${kind}, which image_kinds of pipeline.yml does not make`);
 }
 

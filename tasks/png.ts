@@ -1,10 +1,13 @@
-// A PNG for every image of the metadata table: three neighbouring slices, or three windows of one slice, cropped to the
-// head. An image without readable pixels becomes 512 x 512 zeros and is named in the log; `strict` makes it an error.
+// A PNG of each kind for every image of the metadata table: three neighbouring slices, or three windows of one slice, cropped
+// to the head. One node makes all kinds, so that a DICOM file is decoded once. An image without readable pixels becomes
+// 512 x 512 zeros and is named in the log; `strict` makes it an error.
 import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { defineTask, InputError } from '../engine/task.ts';
+import { kindOf, WINDOW_NAMES } from './imaging/kinds.ts';
 import { runBatches } from './imaging/pool.ts';
-import { PNG_KINDS, type RenderBatch, type RenderResult, renderStudies } from './imaging/render.ts';
+import { type RenderBatch, type RenderResult, renderStudies } from './imaging/render.ts';
 import type { Triplet } from './imaging/triplets.ts';
 import { columnsOf, readCsv } from './tables/csv.ts';
 import { readMetadataColumns } from './tables/metadata.ts';
@@ -15,15 +18,20 @@ export { renderStudies };
 // At least so many pictures a batch (some 0.3 s of work at 512 x 512), cut where a study ends.
 const BATCH_PICTURES = 24;
 
+const imageKind = z.string().refine((name) => kindOf(name) !== null, {
+  error: ({ input }) =>
+    `"${input}" is no kind of image: adjacent_hu, one window, or three joined by _, of ${WINDOW_NAMES.join(', ')}`,
+});
+
 export default defineTask({
-  params: z.strictObject({ kind: z.enum(PNG_KINDS), strict: z.boolean() }),
+  params: z.strictObject({ kinds: z.array(imageKind).min(1), strict: z.boolean() }),
   async run(ctx) {
-    const { kind, strict } = ctx.params;
+    const { kinds, strict } = ctx.params;
     const rows = await readMetadataColumns(ctx.input('table'), ['Image', 'StudyInstanceUID']);
     const studyOf = new Map(rows.map((row) => [row.Image, row.StudyInstanceUID]));
     const triplets = readTriplets(ctx.input('triplets'), studyOf);
     const output = ctx.output('images');
-    mkdirSync(output, { recursive: true });
+    for (const kind of kinds) mkdirSync(join(output, kind), { recursive: true });
     const batches = studyBatches(triplets, studyOf);
     const problems: RenderResult['problems'] = [];
     let done = 0;
@@ -33,7 +41,7 @@ export default defineTask({
       exportedAs: 'renderStudies',
       cores: Math.min(ctx.cores, batches.length),
       signal: ctx.signal,
-      batches: batches.map((batch) => ({ folder: ctx.input('images'), output, kind, triplets: batch })),
+      batches: batches.map((batch) => ({ folder: ctx.input('images'), output, kinds, triplets: batch })),
       take(result, batch) {
         problems.push(...result.problems);
         done += batch.triplets.length;
@@ -44,7 +52,7 @@ export default defineTask({
     if (strict && lines.length > 0)
       throw new InputError(`${lines.length} images that "strict" refuses:\n${lines.join('\n')}`);
     for (const line of lines) ctx.log(line); // The metadata task has warned of each file already.
-    ctx.log(`${done} images`);
+    ctx.log(`${done} images as ${kinds.join(' and ')}`);
   },
 });
 

@@ -2,12 +2,17 @@
 // dicom-parser throws bare strings; here they become a reason that a person can act on.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import dicomParser, { type DataSet } from 'dicom-parser';
+import { inflateFile, isDeflated } from './inflate.ts';
+import { DEFLATED } from './syntax.ts';
 
 export const PIXEL_DATA = 'x7fe00010';
 
 export interface Header {
   readonly dataSet: DataSet;
+  /** The file's first bytes, or all of them; of a deflated file what they inflate to. */
+  readonly bytes: Uint8Array;
   readonly transferSyntax: string;
+  /** Of the whole file; of a deflated one inflated. */
   readonly fileBytes: number;
   /** Where the pixel data begin and how long they say they are (0xffffffff: encapsulated); null where there are none. */
   readonly pixels: { readonly offset: number; readonly lengthBytes: number } | null;
@@ -18,6 +23,9 @@ export interface Unreadable {
   readonly reason: string;
 }
 
+/** Several hundred times a CT slice: what is larger is no slice, and is not read into memory. */
+export const MOST_FILE_BYTES = 2 ** 28;
+
 // The competition's headers are about 1 kB, clinical ones 3 to 10 kB. Longer ones are read again, eight times as far.
 const FIRST_READ_BYTES = 16 * 1024;
 const PREAMBLE_BYTES = 132;
@@ -27,6 +35,7 @@ export function readHeader(path: string): Header | Unreadable {
   const file = openSync(path, 'r');
   try {
     const { size } = fstatSync(file);
+    if (size > MOST_FILE_BYTES) return tooLarge(size);
     for (let want = FIRST_READ_BYTES; ; want *= 8) {
       const bytes = readStart(file, Math.min(want, size));
       const found = parseHeader(bytes, size);
@@ -38,15 +47,21 @@ export function readHeader(path: string): Header | Unreadable {
   }
 }
 
+export function tooLarge(fileBytes: number): Unreadable {
+  return { reason: `the file has ${Math.round(fileBytes / 2 ** 20)} MiB, more than any CT slice` };
+}
+
 /** Parses a file's first bytes, or all of them, up to the pixel data. */
 export function parseHeader(bytes: Uint8Array, fileBytes: number): Header | Unreadable {
   if (fileBytes === 0) return { reason: 'the file is empty' };
   if (!hasMagic(bytes)) return { reason: 'it is not a DICOM file (no DICM at byte 128)' };
+  if (isDeflated(bytes)) return parseDeflated(bytes, fileBytes);
   try {
     const dataSet = dicomParser.parseDicom(bytes, { untilTag: PIXEL_DATA });
     const element = dataSet.elements[PIXEL_DATA];
     return {
       dataSet,
+      bytes,
       transferSyntax: dataSet.string('x00020010') ?? '',
       fileBytes,
       pixels: element ? { offset: element.dataOffset, lengthBytes: element.length } : null,
@@ -56,6 +71,15 @@ export function parseHeader(bytes: Uint8Array, fileBytes: number): Header | Unre
   }
 }
 
+/** A deflated file is inflated as a whole, so all of it must be there. */
+function parseDeflated(bytes: Uint8Array, fileBytes: number): Header | Unreadable {
+  if (bytes.length < fileBytes) return { reason: 'its header is cut off' };
+  const inflated = inflateFile(bytes);
+  if ('reason' in inflated) return inflated;
+  const header = parseHeader(inflated, inflated.length);
+  return 'reason' in header ? header : { ...header, transferSyntax: DEFLATED };
+}
+
 /** What dicom-parser's complaint means. Values are read late, so that a damaged one shows only when it is asked for. */
 export function damageOf(error: unknown): string {
   const message = messageOf(error);
@@ -63,9 +87,9 @@ export function damageOf(error: unknown): string {
   return isCutOff ? 'its header is cut off' : `its header is damaged (${message})`;
 }
 
-/** The first value as text, trimmed; undefined where the element is absent or empty. UTF-8 where the file declares it. */
-export function textOf(dataSet: DataSet, tag: string): string | undefined {
-  const text = dataSet.string(tag, 0);
+/** One value as text, trimmed; undefined where the element is absent or empty. UTF-8 where the file declares it. */
+export function textOf(dataSet: DataSet, tag: string, index = 0): string | undefined {
+  const text = dataSet.string(tag, index);
   if (!text) return undefined;
   const isUtf8 = dataSet.string('x00080005')?.includes('192');
   return isUtf8 ? Buffer.from(text, 'latin1').toString('utf8') : text;

@@ -1,7 +1,9 @@
 // What a header says about its image: the metadata row, and whether the pipeline can use it.
 import type { DataSet } from 'dicom-parser';
 import type { MetadataRow } from '../tables/metadata.ts';
+import { findFragments } from './fragments.ts';
 import { damageOf, decimalOf, type Header, textOf } from './header.ts';
+import { TRANSFER_SYNTAXES } from './syntax.ts';
 
 /** `left-out`: no row in the table. `zeroed`: in the table, and its picture is all zero. */
 export interface Problem {
@@ -9,12 +11,8 @@ export interface Problem {
   readonly reason: string;
 }
 
-/** Syntaxes whose pixels are stored as they are; value: big endian. */
-export const READABLE_SYNTAXES: ReadonlyMap<string, { readonly bigEndian: boolean }> = new Map([
-  ['1.2.840.10008.1.2', { bigEndian: false }],
-  ['1.2.840.10008.1.2.1', { bigEndian: false }],
-  ['1.2.840.10008.1.2.2', { bigEndian: true }],
-]);
+/** Of the pixels, decoded: what claims to be larger is no CT slice, and no memory is taken for it. */
+const MOST_PIXEL_BYTES = 2 ** 26;
 
 /** The row of an image, or null with the reason where the file is none that the pipeline can use. */
 export function describeImage(
@@ -39,16 +37,21 @@ function whyUnusable({ dataSet, transferSyntax }: Header): string | null {
   const bits = dataSet.uint16('x00280100');
   if (!rows || !columns || !bits) return withoutImage(modality);
   if (modality && modality !== 'CT') return `its modality is ${modality}, not CT`;
-  if (!READABLE_SYNTAXES.has(transferSyntax)) {
-    return `its transfer syntax ${transferSyntax} is compressed and not read yet; convert it with "gdcmconv --raw"`;
-  }
-  if ((dataSet.uint16('x00280002') ?? 1) !== 1) return 'it is a colour image';
-  if ((dataSet.intString('x00280008') ?? 1) > 1) return 'it has several frames in one file';
+  if (!TRANSFER_SYNTAXES.has(transferSyntax)) return `its transfer syntax ${transferSyntax || '(none)'} is not read`;
+  const photometric = textOf(dataSet, 'x00280004') ?? 'MONOCHROME2';
+  if ((dataSet.uint16('x00280002') ?? 1) !== 1 || !GREYSCALE.has(photometric)) return 'it is a colour image';
+  if ((dataSet.intString('x00280008') ?? 1) > 1) return 'it has several frames in one file; split it into slices first';
   if (bits !== 16 && bits !== 8) return `it allocates ${bits} bits a pixel; 8 and 16 are read`;
+  if ((rows * columns * bits) / 8 > MOST_PIXEL_BYTES)
+    return `it claims ${rows} x ${columns} pixels, more than any CT slice`;
+  if (textOf(dataSet, 'x00080008', 2) === 'LOCALIZER') return 'it is a localizer, a view from the side and no slice';
   for (const [tag, name] of NEEDED_TEXT) if (!textOf(dataSet, tag)) return `it has no ${name}`;
   if (decimalOf(dataSet, 'x00200032', 2) === undefined) return 'it has no ImagePositionPatient, its place in the study';
   return null;
 }
+
+/** MONOCHROME1 asks for a reversed display; its values are Hounsfield units all the same. See imaging/hounsfield.ts. */
+const GREYSCALE: ReadonlySet<string> = new Set(['MONOCHROME1', 'MONOCHROME2']);
 
 function withoutImage(modality: string | undefined): string {
   if (modality === 'CT') return 'its header is cut off (no Rows, Columns and BitsAllocated)';
@@ -60,12 +63,22 @@ const NEEDED_TEXT = [
   ['x0020000d', 'StudyInstanceUID'],
 ] as const;
 
-function whyBroken(row: MetadataRow, { pixels, fileBytes }: Header): string | null {
+function whyBroken(row: MetadataRow, header: Header): string | null {
+  const { pixels, fileBytes, bytes, transferSyntax } = header;
   const need = (row.Rows * row.Columns * row.BitsAllocated) / 8;
   if (!pixels) return `it has no pixel data, ${need} bytes expected`;
+  const isInFragments = pixels.lengthBytes === UNDEFINED_LENGTH;
+  if (TRANSFER_SYNTAXES.get(transferSyntax)!.codec) {
+    if (!isInFragments) return 'its compressed pixel data are not in fragments';
+    const fragments = findFragments(bytes, pixels.offset, fileBytes);
+    return 'reason' in fragments ? fragments.reason : null;
+  }
+  if (isInFragments) return 'its pixel data are in fragments, which its transfer syntax does not have';
   const have = Math.min(pixels.lengthBytes, fileBytes - pixels.offset);
   return have < need ? `its pixel data have ${have} of ${need} bytes` : null;
 }
+
+const UNDEFINED_LENGTH = 0xffffffff;
 
 function makeRow(image: string, dataSet: DataSet): MetadataRow {
   const bits = dataSet.uint16('x00280100')!;

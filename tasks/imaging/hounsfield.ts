@@ -1,6 +1,9 @@
 // From stored values to Hounsfield units, exactly as pipeline.md has it: repair of wrapped values, rescale in float32,
 // truncation to 16 bits; and straight on to the 8-bit planes that pictures are made of, padded to a square.
-import type { StoredImage } from '../dicom/pixels.ts';
+//
+// MONOCHROME1 changes nothing here: it asks a display to show the lowest value as white (PS3.3, C.7.6.3.1.2), after windowing.
+// Slope and intercept give Hounsfield units either way, and it is those that the windows are of: blood stays bright.
+import type { PixelConvention, StoredImage } from '../dicom/pixels.ts';
 import type { ByteTable } from './windows.ts';
 
 /** Channels of one slice, row-major, all of rows x columns. */
@@ -41,8 +44,8 @@ let cached: { key: string; fromHu: readonly ByteTable[]; tables: ByteTable[] } |
 
 /** From the bits of a stored value to 8 bits. A study has one convention, so the last tables are kept. */
 function tablesFor(image: PixelConvention, fromHu: readonly ByteTable[]): readonly ByteTable[] {
-  const { bitsStored, pixelRepresentation, rescaleSlope, rescaleIntercept } = image;
-  const key = [bitsStored, pixelRepresentation, rescaleSlope, rescaleIntercept].join(' ');
+  const { bitsStored, highBit, pixelRepresentation, rescaleSlope, rescaleIntercept, padding } = image;
+  const key = [bitsStored, highBit, pixelRepresentation, rescaleSlope, rescaleIntercept, padding].join(' ');
   if (cached?.key !== key || cached.fromHu !== fromHu) {
     const hu = hounsfieldTable(image);
     cached = { key, fromHu, tables: fromHu.map((table) => Uint8Array.from(hu, (value) => table[value & 0xffff]!)) };
@@ -50,10 +53,7 @@ function tablesFor(image: PixelConvention, fromHu: readonly ByteTable[]): readon
   return cached.tables;
 }
 
-export type PixelConvention = Pick<
-  StoredImage,
-  'bitsStored' | 'pixelRepresentation' | 'rescaleSlope' | 'rescaleIntercept'
->;
+const AIR_HU = -1000;
 
 /** HU of each of the 65,536 values that 16 bits can hold, by the bits. */
 export function hounsfieldTable(image: PixelConvention): Int16Array {
@@ -61,13 +61,35 @@ export function hounsfieldTable(image: PixelConvention): Int16Array {
   const wrapped = isWrapped(bitsStored, pixelRepresentation, rescaleIntercept);
   const slope = Math.fround(rescaleSlope);
   const intercept = Math.fround(wrapped ? -1000 : rescaleIntercept);
+  const toValue = valueFromBits(image);
   const table = new Int16Array(65_536);
   for (let bits = 0; bits < table.length; bits++) {
-    const value = pixelRepresentation === 1 ? (bits << 16) >> 16 : wrapped ? unwrap(bits) : bits;
+    const value = wrapped ? unwrap(toValue(bits)) : toValue(bits);
     // Two roundings to float32, as NumPy does it. The assignment truncates towards zero, modulo 65,536 as C casts do on x86.
     table[bits] = Math.fround(Math.fround(value * slope) + intercept);
   }
+  padWithAir(table, image);
   return table;
+}
+
+/**
+ * The stored value of 16 bits. Signed values of fewer bits are sign-extended, since the bits above are nobody's (PS3.5, 8.1.1);
+ * unsigned ones keep those bits, as the reference does. Values that do not end at bit 0 are moved there.
+ */
+function valueFromBits({ bitsStored, highBit, pixelRepresentation }: PixelConvention): (bits: number) => number {
+  const lowBit = Math.max((highBit ?? bitsStored - 1) + 1 - bitsStored, 0);
+  if (pixelRepresentation !== 1) return (bits) => bits >>> lowBit;
+  const above = Math.min(Math.max(32 - lowBit - bitsStored, 0), 31);
+  return (bits) => (bits << above) >> (above + lowBit);
+}
+
+/** Padding is no tissue: a value declared as such is air, unless it is less than that already. */
+function padWithAir(table: Int16Array, { padding, pixelRepresentation }: PixelConvention): void {
+  if (!padding) return;
+  const [a, b] = padding.map((bits) => (pixelRepresentation === 1 ? (bits << 16) >> 16 : bits)) as [number, number];
+  for (let value = Math.min(a, b); value <= Math.max(a, b); value++) {
+    table[value & 0xffff] = Math.min(table[value & 0xffff]!, AIR_HU);
+  }
 }
 
 /** Some scanners stored HU modulo 4096 with an intercept near 0 in place of -1024 (fast.ai, "cleaning the data"). */

@@ -1,22 +1,23 @@
-// A worker's share of the png task: the pictures of some studies. Slices of a study are walked in order, and the three
-// that a picture may need are kept, so that every DICOM file is read and decoded once.
+// A worker's share of the png task: the pictures of some studies, of all kinds at once. Slices of a study are walked in
+// order, and the three that a picture may need are kept, so that every DICOM file is read and decoded once.
 import { join } from 'node:path';
 import { dicomPath } from '../dicom/folder.ts';
-import { readImage } from '../dicom/pixels.ts';
+import { readImage, type StoredImage } from '../dicom/pixels.ts';
 import { cropHead, emptyImage, type RgbImage } from './crop.ts';
 import { writePng } from './encode.ts';
 import { type Planes, toPlanes } from './hounsfield.ts';
+import { type ChannelName, kindOf, type PictureKind } from './kinds.ts';
 import type { Triplet } from './triplets.ts';
 import { type ByteTable, clipTable, WINDOWS, windowTable } from './windows.ts';
 
-/** `adjacent_hu`: three slices, HU clipped to 0..255. `brain_subdural_bone`: three windows of one slice. */
+/** The kinds that the published solution uses. */
 export const PNG_KINDS = ['adjacent_hu', 'brain_subdural_bone'] as const;
-export type PngKind = (typeof PNG_KINDS)[number];
 
 export interface RenderBatch {
   readonly folder: string;
+  /** Pictures are written to `output/KIND/IMAGE.png`; the folders exist. */
   readonly output: string;
-  readonly kind: PngKind;
+  readonly kinds: readonly string[];
   /** Whole studies, slices in order. */
   readonly triplets: readonly Triplet[];
 }
@@ -26,34 +27,57 @@ export interface RenderResult {
   readonly problems: { readonly image: string; readonly reason: string }[];
 }
 
-/** A decoded slice: one plane (clipped HU) or three (windows). Null stands for a broken file. */
+/** A decoded slice: a plane for each channel that some kind needs. Null stands for a broken file. */
 type Slice = Planes;
+type SliceOf = (image: string) => Promise<Slice | null>;
 
-export async function renderStudies({ folder, output, kind, triplets }: RenderBatch): Promise<RenderResult> {
+export async function renderStudies({ folder, output, kinds, triplets }: RenderBatch): Promise<RenderResult> {
   const result: RenderResult = { problems: [] };
+  const pictures = kinds.map((name) => kindOf(name)!);
+  const channels = [...new Set(pictures.flatMap((kind) => kind.channels))];
   const kept = new Map<string, Slice | null>();
-  const sliceOf = (image: string): Slice | null => {
+  const sliceOf: SliceOf = async (image) => {
     const known = kept.get(image);
     if (known !== undefined) return known;
-    const slice = readSlice(folder, image, kind, result);
+    const slice = await readSlice(folder, image, channels, result);
     kept.set(image, slice);
     return slice;
   };
   for (const triplet of triplets) {
     for (const image of kept.keys()) if (!triplet.includes(image)) kept.delete(image);
-    const picture = kind === 'adjacent_hu' ? threeSlices(triplet, sliceOf, result) : threeWindows(sliceOf(triplet[1]));
-    await writePng(join(output, `${triplet[1]}.png`), picture);
+    for (const kind of pictures) {
+      const picture = await drawPicture(kind, channels, triplet, sliceOf, result);
+      await writePng(join(output, kind.name, `${triplet[1]}.png`), picture);
+    }
   }
   return result;
 }
 
-function readSlice(folder: string, image: string, kind: PngKind, result: RenderResult): Slice | null {
-  const found = readImage(dicomPath(folder, image));
-  if ('reason' in found) {
-    result.problems.push({ image, reason: found.reason });
-    return null;
-  }
-  return toPlanes(found, tablesOf(kind));
+async function readSlice(
+  folder: string,
+  image: string,
+  channels: readonly ChannelName[],
+  result: RenderResult,
+): Promise<Slice | null> {
+  const found = await readImage(dicomPath(folder, image));
+  if (!('reason' in found)) return toPlanes(found, tablesOf(channels, found));
+  result.problems.push({ image, reason: found.reason });
+  return null;
+}
+
+async function drawPicture(
+  kind: PictureKind,
+  channels: readonly ChannelName[],
+  triplet: Triplet,
+  sliceOf: SliceOf,
+  result: RenderResult,
+): Promise<RgbImage> {
+  const slice = await sliceOf(triplet[1]);
+  if (!slice) return emptyImage();
+  const planes = kind.neighbours
+    ? await neighbourPlanes(slice, channels.indexOf(kind.channels[0]), triplet, sliceOf, result)
+    : kind.channels.map((channel) => slice.planes[channels.indexOf(channel)]!);
+  return cropHead(planes, slice.rows, slice.columns);
 }
 
 /**
@@ -61,34 +85,38 @@ function readSlice(folder: string, image: string, kind: PngKind, result: RenderR
  * reference. A neighbour of another size (the reference fails on it) counts as none: the slice itself stands in for it,
  * as at the edge of a study.
  */
-function threeSlices(triplet: Triplet, sliceOf: (image: string) => Slice | null, result: RenderResult): RgbImage {
-  const [above, slice, below] = triplet.map(sliceOf) as [Slice | null, Slice | null, Slice | null];
-  if (!slice) return emptyImage();
-  const plane = slice.planes[0]!;
-  const channel = (neighbour: Slice | null, name: string): Uint8Array => {
+async function neighbourPlanes(
+  slice: Slice,
+  at: number,
+  [above, image, below]: Triplet,
+  sliceOf: SliceOf,
+  result: RenderResult,
+): Promise<Uint8Array[]> {
+  const plane = slice.planes[at]!;
+  const channel = async (name: string): Promise<Uint8Array> => {
+    const neighbour = await sliceOf(name);
     if (!neighbour) return new Uint8Array(plane.length);
-    if (neighbour.rows === slice.rows && neighbour.columns === slice.columns) return neighbour.planes[0]!;
-    result.problems.push({
-      image: triplet[1],
-      reason: `its neighbour ${name} has another size; the slice repeats instead`,
-    });
+    if (neighbour.rows === slice.rows && neighbour.columns === slice.columns) return neighbour.planes[at]!;
+    result.problems.push({ image, reason: `its neighbour ${name} has another size; the slice repeats instead` });
     return plane;
   };
-  return cropHead([channel(above, triplet[0]), plane, channel(below, triplet[2])], slice.rows, slice.columns);
+  return [await channel(above), plane, await channel(below)];
 }
 
-function threeWindows(slice: Slice | null): RgbImage {
-  return slice ? cropHead(slice.planes, slice.rows, slice.columns) : emptyImage();
+/** The last tables: they are the same list for all slices but for those of another window of their own. */
+let last: { key: string; tables: readonly ByteTable[] } | undefined;
+
+function tablesOf(channels: readonly ChannelName[], image: StoredImage): readonly ByteTable[] {
+  const own = channels.includes('own') ? `${image.windowCenter} ${image.windowWidth}` : '';
+  const key = `${channels} ${own}`;
+  if (last?.key !== key) last = { key, tables: channels.map((channel) => tableOf(channel, image)) };
+  return last.tables;
 }
 
-const tables = new Map<PngKind, readonly ByteTable[]>();
-
-function tablesOf(kind: PngKind): readonly ByteTable[] {
-  let made = tables.get(kind);
-  if (!made) {
-    const { brain, subdural, bone } = WINDOWS;
-    made = kind === 'adjacent_hu' ? [clipTable()] : [brain, subdural, bone].map(windowTable);
-    tables.set(kind, made);
-  }
-  return made;
+function tableOf(channel: ChannelName, { windowCenter, windowWidth }: StoredImage): ByteTable {
+  if (channel === 'clip') return clipTable();
+  if (channel !== 'own') return windowTable(WINDOWS[channel]);
+  // A file without a window of its own, or with an impossible one, is seen through the brain's.
+  if (windowCenter === null || windowWidth === null || windowWidth < 1) return windowTable(WINDOWS.brain);
+  return windowTable({ levelHu: windowCenter, widthHu: windowWidth });
 }

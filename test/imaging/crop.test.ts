@@ -12,18 +12,18 @@ import { drawStudy } from '../../tasks/phantom/study.ts';
 const tables = [clipTable()];
 const path = join(mkdtempSync(join(tmpdir(), 'dag-crop-')), 'slice.dcm');
 
-function planeOf(file: Buffer) {
+async function planeOf(file: Buffer) {
   writeFileSync(path, file);
-  const image = readImage(path);
+  const image = await readImage(path);
   if ('reason' in image) throw new Error(image.reason);
   const { rows, columns, planes } = toPlanes(image, tables);
   return { rows, columns, plane: planes[0]! };
 }
 
 describe('the head crop', () => {
-  it('leaves the head rest behind', () => {
+  it('leaves the head rest behind', async () => {
     for (const { file } of drawStudy(1, 0, 0, 128)) {
-      const { rows, columns, plane } = planeOf(file);
+      const { rows, columns, plane } = await planeOf(file);
       const head = largestComponent([plane, plane, plane], rows, columns)!;
       const below = plane.subarray((head.bottom + 10) * columns).filter((value) => value > 100);
       expect(below.length).toBeGreaterThan(50); // The rest, outside of the crop …

@@ -24,7 +24,10 @@ it('rescales in float32 and truncates towards zero', () => {
 it('pads the shorter side with 0 HU by half the difference, rounded down', () => {
   const image = { rows: 1, columns: 4, stored: Int16Array.of(7, 8, 9, 10), bitsStored: 16, pixelRepresentation: 1 };
   const tables = [clipTable(), windowTable(WINDOWS.subdural)];
-  const { rows, columns, planes } = toPlanes({ ...image, rescaleSlope: 1, rescaleIntercept: 0 }, tables);
+  const { rows, columns, planes } = toPlanes(
+    { ...image, rescaleSlope: 1, rescaleIntercept: 0, windowCenter: null, windowWidth: null },
+    tables,
+  );
   expect([rows, columns]).toEqual([3, 4]);
   expect([...planes[0]!]).toEqual([0, 0, 0, 0, 7, 8, 9, 10, 0, 0, 0, 0]);
   // The subdural window begins at -20 HU: its padding is not black.
@@ -39,4 +42,25 @@ it('maps the brain window 0..80 HU onto 0..255, truncated', () => {
 it('clips the 3-slice channel to 0..255 HU', () => {
   const table = clipTable();
   expect([-32768, -1, 0, 37, 255, 256, 32767].map((hu) => table[hu & 0xffff])).toEqual([0, 0, 0, 37, 255, 255, 255]);
+});
+
+it('makes declared padding air, and leaves alone what is darker than air already', () => {
+  const unsigned = { ...unsigned12, bitsStored: 16, rescaleIntercept: -1024 };
+  expect(hounsfieldTable({ ...unsigned, padding: [4095, 4095] }).slice(4093, 4097)).toEqual(
+    Int16Array.of(3069, 3070, -1000, 3072),
+  );
+  const signed = { bitsStored: 16, pixelRepresentation: 1, rescaleSlope: 1, rescaleIntercept: 0 };
+  const table = hounsfieldTable({ ...signed, padding: [-2000 & 0xffff, -1 & 0xffff] });
+  expect([-2001, -2000, -1, 0].map((value) => table[value & 0xffff])).toEqual([-2001, -2000, -1000, 0]);
+});
+
+it('extends the sign of values with fewer bits, and moves values that do not end at bit 0', () => {
+  const signed12 = { bitsStored: 12, pixelRepresentation: 1, rescaleSlope: 1, rescaleIntercept: 0 };
+  expect([0x0fff, 0xffff, 0x0800, 0x07ff].map((bits) => hounsfieldTable(signed12)[bits])).toEqual([
+    -1, -1, -2048, 2047,
+  ]);
+  expect(hounsfieldTable({ ...signed12, highBit: 15 })[0xfff0]).toBe(-1);
+  expect(hounsfieldTable({ ...signed12, pixelRepresentation: 0, highBit: 15, rescaleIntercept: -1024 })[0x4000]).toBe(
+    0,
+  );
 });

@@ -43,16 +43,16 @@ beforeAll(async () => {
   await runTask('tasks/triplets.ts', { in: { table }, out: { csv: triplets } });
   rows = await readMetadata(table);
   const png: Result['png'] = {};
+  const folder = join(scratch, 'png');
+  await runTask('tasks/png.ts', {
+    params: { kinds: PNG_KINDS, strict: false },
+    in: { images, table, triplets },
+    out: { images: folder },
+    cores: 2,
+  });
   for (const kind of PNG_KINDS) {
-    const folder = join(scratch, kind);
-    await runTask('tasks/png.ts', {
-      params: { kind, strict: false },
-      in: { images, table, triplets },
-      out: { images: folder },
-      cores: 2,
-    });
     png[kind] = {};
-    for (const { Image } of rows) png[kind][Image] = await pixelsOf(join(folder, `${Image}.png`));
+    for (const { Image } of rows) png[kind][Image] = await pixelsOf(join(folder, kind, `${Image}.png`));
   }
   ours = { metadata: rows as unknown as Result['metadata'], triplets: readCsv(triplets).rows, png };
 });

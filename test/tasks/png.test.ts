@@ -12,17 +12,17 @@ const table = join(scratch, 'table.parquet');
 const triplets = join(scratch, 'triplets.csv');
 const run = (
   name: string,
-  options: { kind?: string; strict?: boolean; cores?: number; triplets?: string; signal?: AbortSignal } = {},
+  options: { kinds?: string[]; strict?: boolean; cores?: number; triplets?: string; signal?: AbortSignal } = {},
 ) =>
   runTask('tasks/png.ts', {
-    params: { kind: options.kind ?? 'adjacent_hu', strict: options.strict ?? false },
+    params: { kinds: options.kinds ?? ['adjacent_hu'], strict: options.strict ?? false },
     in: { images, table, triplets: options.triplets ?? triplets },
     out: { images: join(scratch, name) },
     cores: options.cores ?? 1,
     ...(options.signal ? { signal: options.signal } : {}),
   });
-const pixelsOf = (name: string, image: string) =>
-  sharp(join(scratch, name, `${image}.png`))
+const pixelsOf = (name: string, image: string, kind = 'adjacent_hu') =>
+  sharp(join(scratch, name, kind, `${image}.png`))
     .raw()
     .toBuffer({ resolveWithObject: true });
 
@@ -71,6 +71,21 @@ describe('the png task', () => {
     expect([...data.subarray(0, 3)]).toEqual([35, 34, 33]);
   });
 
+  it('makes all kinds at once, and decodes a file once for all of them and for its neighbours', async () => {
+    const { logs } = await run('kinds', { kinds: ['adjacent_hu', 'brain_subdural_bone', 'own'] });
+    expect(logs.filter((line) => line.startsWith('broken.dcm'))).toHaveLength(1);
+    const first = async (kind: string) => [...(await pixelsOf('kinds', 'more_0_4', kind)).data.subarray(0, 3)];
+    expect(await first('adjacent_hu')).toEqual([35, 34, 33]);
+    expect(await first('brain_subdural_bone')).toEqual([108, 68, 55]); // 34/80, 54/200 and 434/2000 of 255.
+    expect(await first('own')).toEqual([108, 108, 108]); // Centre 40, width 80: the first of its three.
+  });
+
+  it('refuses what is no kind of image, and says what is', async () => {
+    await expect(run('unknown', { kinds: ['brain_bone'] })).rejects.toThrow(
+      /brain_bone.* is no kind of image: adjacent_hu, one window, or three joined by _, of brain, subdural/,
+    );
+  });
+
   it('writes 512 x 512 zeros for a broken file, and a channel of zeros beside it', async () => {
     const { data, info } = await pixelsOf('plain', 'broken');
     expect([info.width, info.height, info.channels, data.some((value) => value > 0)]).toEqual([512, 512, 3, false]);
@@ -85,10 +100,14 @@ describe('the png task', () => {
 
   it('writes the same bytes with one worker and with three', async () => {
     await run('three', { cores: 3 });
-    const names = readdirSync(join(scratch, 'plain')).sort();
-    expect(readdirSync(join(scratch, 'three')).sort()).toEqual(names);
+    const names = readdirSync(join(scratch, 'plain/adjacent_hu')).sort();
+    expect(readdirSync(join(scratch, 'three/adjacent_hu')).sort()).toEqual(names);
     for (const name of names) {
-      expect(readFileSync(join(scratch, 'three', name)).equals(readFileSync(join(scratch, 'plain', name)))).toBe(true);
+      expect(
+        readFileSync(join(scratch, 'three/adjacent_hu', name)).equals(
+          readFileSync(join(scratch, 'plain/adjacent_hu', name)),
+        ),
+      ).toBe(true);
     }
   });
 
