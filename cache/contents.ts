@@ -14,6 +14,9 @@ export interface FileLine {
 export interface Change {
   readonly path: string;
   readonly change: 'added' | 'removed' | 'changed';
+  /** Null where there was, or is, no such file. */
+  readonly before: Digest | null;
+  readonly after: Digest | null;
 }
 
 export interface Difference {
@@ -87,10 +90,10 @@ function compare(db: Database, before: Digest, after: Digest, prefix: string, li
       from++;
       to++;
     } else if (a && (!b || a.name < b.name)) {
-      if (!report(db, a, 'removed', prefix, limit, tally)) return false;
+      if (!report(db, { before: a }, prefix, limit, tally)) return false;
       from++;
     } else {
-      if (!report(db, b!, 'added', prefix, limit, tally)) return false;
+      if (!report(db, { after: b! }, prefix, limit, tally)) return false;
       to++;
     }
   }
@@ -100,23 +103,25 @@ function compare(db: Database, before: Digest, after: Digest, prefix: string, li
 function compareLines(db: Database, a: Line, b: Line, prefix: string, limit: number, tally: Tally): boolean {
   if (a.digest === b.digest && a.folder === b.folder) return true;
   if (a.folder && b.folder) return compare(db, a.digest, b.digest, `${prefix}${a.name}/`, limit, tally);
-  if (!a.folder && !b.folder) return report(db, b, 'changed', prefix, limit, tally);
-  return report(db, a, 'removed', prefix, limit, tally) && report(db, b, 'added', prefix, limit, tally);
+  if (!a.folder && !b.folder) return report(db, { before: a, after: b }, prefix, limit, tally);
+  return report(db, { before: a }, prefix, limit, tally) && report(db, { after: b }, prefix, limit, tally);
 }
 
-function report(
-  db: Database,
-  line: Line,
-  change: Change['change'],
-  prefix: string,
-  limit: number,
-  tally: Tally,
-): boolean {
+interface Sides {
+  readonly before?: Line;
+  readonly after?: Line;
+}
+
+function report(db: Database, { before, after }: Sides, prefix: string, limit: number, tally: Tally): boolean {
+  const line = (after ?? before)!;
   const empty = line.folder && line.files === 0; // Told by its own name, since no file tells of it.
   const path = prefix + line.name + (empty ? '/' : '');
   if (!line.folder || empty) {
+    const change = !before ? 'added' : !after ? 'removed' : 'changed';
     tally.total++;
-    if (tally.changes.length < limit) tally.changes.push({ path, change });
+    if (tally.changes.length < limit) {
+      tally.changes.push({ path, change, before: before?.digest ?? null, after: after?.digest ?? null });
+    }
     return true;
   }
   if (tally.changes.length >= limit) {
@@ -124,5 +129,6 @@ function report(
     return true;
   }
   const lines = linesOf(db, line.digest);
-  return lines?.every((inner) => report(db, inner, change, `${path}/`, limit, tally)) ?? false;
+  const sides = (inner: Line): Sides => (after ? { after: inner } : { before: inner });
+  return lines?.every((inner) => report(db, sides(inner), `${path}/`, limit, tally)) ?? false;
 }

@@ -93,12 +93,7 @@ function itemChanges(role: string, old: InputItem | undefined, now: InputItem | 
       : null;
   if (!diff) return [whole];
   const files = diff.changes.map(
-    ({ path, change }): Reason => ({
-      kind: 'input',
-      name: `${now.path}/${path}`,
-      before: change === 'added' ? null : 'content before',
-      after: change === 'removed' ? null : 'content now',
-    }),
+    ({ path: file, before, after }): Reason => ({ kind: 'input', name: `${now.path}/${file}`, before, after }),
   );
   const rest = diff.total - files.length;
   return rest > 0
