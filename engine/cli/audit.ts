@@ -36,7 +36,7 @@ export async function auditCommand(
   const wantsGpu = ready.some(({ node }) => node.resources.gpu > 0);
   const capacity = await machineCapacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
   const stopper = createStopper();
-  const restore = onSignals(stopper.stop);
+  const restore = onSignals(stopper.stop, (message) => process.stderr.write(`\n${message}\n`));
   const bundles = createBundles(pipeline.root, places.code);
   const nodes: { name: string; seconds: number; outcome: AuditOutcome }[] = [];
   try {

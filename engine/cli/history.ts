@@ -52,6 +52,7 @@ function runText(run: PastRun, age: number): string {
     run.restored > 0 ? `${run.restored} restored` : '',
     `${run.fresh} fresh`,
     run.failed > 0 ? `${run.failed} failed` : '',
+    run.stopped > 0 ? `${run.stopped} stopped` : '',
   ].filter(Boolean);
   const result = { done: green, failed: red, stopped: yellow, running: yellow, died: red }[run.result](run.result);
   const name = age === 0 ? 'last' : `last~${age}`;

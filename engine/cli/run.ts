@@ -91,7 +91,7 @@ export async function runSelected(
       ...(hooks.createExecutor ? { createExecutor: hooks.createExecutor } : {}),
     });
     hooks.onStart?.(run, nodes, knowledge.codes);
-    const restore = onSignals(run.stop);
+    const restore = onSignals(run.stop, (message) => terminal({ type: 'note', message }));
     return await run.finished.finally(restore);
   } finally {
     lock.release();
@@ -129,19 +129,22 @@ export function estimatorFor(
   return createEstimator(expected, capacity);
 }
 
-const STOPPING = '\nstopping: running nodes end at their next safe point; press Ctrl-C again to kill them\n';
+const STOPPING = 'stopping: running nodes end at their next safe point; press Ctrl-C again to kill them';
 
-/** Ctrl-C, SIGTERM and SIGHUP: once to stop, twice to kill. SIGQUIT (Ctrl-\\, `dag stop --now`) kills at once. */
-export function onSignals(stop: () => void): () => void {
+/**
+ * Ctrl-C, SIGTERM and SIGHUP: once to stop, twice to kill. SIGQUIT (Ctrl-\\, `dag stop --now`) kills at once.
+ * Returns what takes the handlers away.
+ */
+export function onSignals(stop: () => void, say: (message: string) => void): () => void {
   let calls = 0;
   const ask = () => {
     calls++;
-    process.stderr.write(calls === 1 ? STOPPING : '\nkilling\n');
+    say(calls === 1 ? STOPPING : 'killing');
     stop();
   };
   const kill = () => {
     calls += 2;
-    process.stderr.write('\nkilling\n');
+    say('killing');
     stop();
     stop();
   };

@@ -19,6 +19,8 @@ export interface PastRun {
   readonly restored: number;
   readonly fresh: number;
   readonly failed: number;
+  /** Interrupted; the next run makes them. */
+  readonly stopped: number;
   readonly seconds: number;
 }
 
@@ -28,12 +30,13 @@ export function pastRun({ id, lines }: Journal, running: number | null): PastRun
   if (start?.type !== 'run-started') return null;
   const end = lines.findLast((line) => line.type === 'run-finished');
   const { at, profile, words, set, pid } = start;
-  const shared = { id, startedAt: at, profile, words, set, pid };
+  const stopped = lines.filter((line) => line.type === 'node-failed' && line.failure.kind === 'interrupted').length;
+  const shared = { stopped, id, startedAt: at, profile, words, set, pid };
   if (end?.type === 'run-finished') {
     const { ran, restored, fresh, failed, seconds, ok } = end.summary;
-    const stopped = lines.some((line) => line.type === 'node-failed' && line.failure.kind === 'interrupted');
-    const result = ok ? 'done' : stopped || failed.length === 0 ? 'stopped' : 'failed';
-    const counts = { ran: ran.length, restored: restored.length, fresh: fresh.length, failed: failed.length };
+    const failures = failed.length - stopped;
+    const result = ok ? 'done' : failures > 0 ? 'failed' : 'stopped';
+    const counts = { ran: ran.length, restored: restored.length, fresh: fresh.length, failed: failures };
     return { ...shared, result, ...counts, seconds };
   }
   const last = lines.at(-1)!;
@@ -44,7 +47,7 @@ export function pastRun({ id, lines }: Journal, running: number | null): PastRun
     ran: count('node-done'),
     restored: count('node-restored'),
     fresh: lines.reduce((sum, line) => sum + (line.type === 'nodes-fresh' ? Object.keys(line.nodes).length : 0), 0),
-    failed: count('node-failed'),
+    failed: count('node-failed') - stopped,
     seconds: (Date.parse(last.at) - Date.parse(at)) / 1000,
   };
 }

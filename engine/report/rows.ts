@@ -13,32 +13,41 @@ export interface RunningRow {
 
 export interface Tally {
   readonly total: number;
-  readonly settled: number;
+  /** Fresh, restored or ran. */
+  readonly done: number;
   readonly running: number;
   readonly failed: number;
+  readonly blocked: number;
   readonly startedMs: number;
   readonly leftSeconds: number | null;
 }
 
-/** `▶ train[fold=0]  1 min 05 s of about 3 min 10 s  4 cores, GPU 1  3/10 epochs  loss 0.21`; widths as in `columns`. */
-export function rowText(row: RunningRow, nowMs: number, columns: number): string {
+/** Names of rows that stand below each other take the same room, up to half of the terminal. */
+export function nameWidth(rows: readonly RunningRow[], columns: number): number {
+  return Math.min(Math.max(12, columns >> 1), Math.max(...rows.map(({ node }) => width(node))));
+}
+
+/** `train[fold=0]  1 min 05 s of ~3 min 10 s  4 cores, GPU 1  3/10 epochs  loss 0.21`; in at most `columns`, the name in `names` (0: as long as it is). */
+export function rowText(row: RunningRow, nowMs: number, columns: number, names: number): string {
   const elapsed = duration((nowMs - row.startedMs) / 1000);
   const time = row.usualSeconds === null ? elapsed : `${elapsed} of ~${duration(row.usualSeconds)}`;
-  const details = [time, slotText(row.allotment), row.progress, row.metric].filter((part) => part !== '').join('  ');
-  // The end of a row changes and is worth reading: a long name gives way first.
-  const room = Math.max(12, columns - 3 - width(details) - 2);
-  return clip(`▶ ${clip(row.node, room)}  ${details}`, columns - 1);
+  const name = names === 0 ? row.node : clip(row.node, names);
+  const details = [time, slotText(row.allotment), row.progress, row.metric].filter((part) => part !== '');
+  return clip(`${name}${' '.repeat(Math.max(0, names - width(name)))}  ${details.join('  ')}`, columns);
 }
 
+/** `4 cores, GPU 0+1`; a single core goes without saying. */
 export function slotText({ cores, gpus }: Allotment): string {
-  const count = `${Number(cores.toPrecision(3))} ${cores === 1 ? 'core' : 'cores'}`;
-  return gpus.length === 0 ? count : `${count}, GPU ${gpus.join('+')}`;
+  const parts = cores === 1 ? [] : [`${Number(cores.toPrecision(3))} cores`];
+  if (gpus.length > 0) parts.push(`GPU ${gpus.join('+')}`);
+  return parts.join(', ');
 }
 
-/** `12 of 40 done, 3 running, 1 failed; 2 min 10 s so far, about 6 min 00 s left`. */
+/** `12 of 40 done, 3 running, 1 failed, 2 blocked; 2 min 10 s so far, about 6 min 00 s left`. */
 export function tallyText(tally: Tally, nowMs: number): string {
-  const parts = [`${tally.settled} of ${tally.total} done`, `${tally.running} running`];
+  const parts = [`${tally.done} of ${tally.total} done`, `${tally.running} running`];
   if (tally.failed > 0) parts.push(`${tally.failed} failed`);
+  if (tally.blocked > 0) parts.push(`${tally.blocked} blocked`);
   const left = tally.leftSeconds === null ? '' : `, about ${duration(tally.leftSeconds)} left`;
   return `${parts.join(', ')}; ${duration((nowMs - tally.startedMs) / 1000)} so far${left}`;
 }

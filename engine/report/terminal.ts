@@ -8,7 +8,7 @@ import { describeReasons } from '../plan/reason.ts';
 import type { Capacity } from '../run/slots.ts';
 import type { JournalEvent } from '../state/journal.ts';
 import type { Estimator } from './eta.ts';
-import { type RunningRow, rowText, tallyText, width } from './rows.ts';
+import { clip, nameWidth, type RunningRow, rowText, tallyText, width } from './rows.ts';
 import { duration } from './time.ts';
 
 export interface TerminalOptions {
@@ -38,7 +38,7 @@ export function terminalReport(options: TerminalOptions): Reporter {
   const live = stream.isTTY === true && process.env.TERM !== 'dumb' && !process.env.CI;
   const region = createRegion(stream);
   const rows = new Map<string, RunningRow>();
-  const count = { total: 0, settled: 0, failed: 0, blocked: 0 };
+  const count = { total: 0, settled: 0, failed: 0, stopped: 0, blocked: 0 };
   let startedMs = now();
   let estimator: Estimator | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -46,20 +46,23 @@ export function terminalReport(options: TerminalOptions): Reporter {
 
   const tally = () => {
     if (now() - left.atMs > ESTIMATE_MS) left = { atMs: now(), seconds: estimator?.left(now()) ?? null };
-    return tallyText({ ...count, running: rows.size, startedMs, leftSeconds: left.seconds }, now());
+    const done = count.settled - count.failed - count.stopped - count.blocked;
+    return tallyText({ ...count, done, running: rows.size, startedMs, leftSeconds: left.seconds }, now());
   };
   const picture = (): string[] => {
     if (!live || rows.size === 0) return [];
     const columns = stream.columns || 80;
     const room = Math.max(1, (stream.rows || 24) - ROWS_KEPT_FREE);
-    const lines = [...rows.values()].slice(0, room).map((row) => cyan(rowText(row, now(), columns)));
+    const shown = [...rows.values()].slice(0, room);
+    const names = nameWidth(shown, columns);
+    const lines = shown.map((row) => `${cyan('▶')} ${rowText(row, now(), columns - 3, names)}`);
     if (rows.size > room) lines.push(dim(`  and ${rows.size - room} more`));
-    return [...lines, dim(`  ${tally()}`)];
+    return [...lines, dim(clip(`  ${tally()}`, columns - 1))];
   };
   const beat = () => {
     if (live) return flush();
     if (rows.size === 0) return;
-    const named = [...rows.values()].slice(0, HEARTBEAT_NODES).map((row) => rowText(row, now(), 1000).slice(2));
+    const named = [...rows.values()].slice(0, HEARTBEAT_NODES).map((row) => rowText(row, now(), 1000, 0));
     const rest = rows.size > HEARTBEAT_NODES ? [`and ${rows.size - HEARTBEAT_NODES} more`] : [];
     region.draw([dim(`· ${[tally(), ...named, ...rest].join('\n    ')}`)], []);
   };
@@ -139,7 +142,8 @@ export function terminalReport(options: TerminalOptions): Reporter {
         );
       case 'node-failed':
         settle(event.node, null);
-        count.failed++;
+        if (event.failure.kind === 'interrupted') count.stopped++;
+        else count.failed++;
         return print(...failureLines(event.node, event.failure, options.tail));
       case 'node-blocked':
         settle(event.node, null);
@@ -148,7 +152,7 @@ export function terminalReport(options: TerminalOptions): Reporter {
       case 'run-finished':
         if (timer) clearInterval(timer);
         rows.clear();
-        print(summaryLine(event.summary, count.blocked));
+        print(summaryLine(event.summary, count));
         return live ? flush() : undefined;
       default:
         return;
@@ -164,7 +168,7 @@ function createRegion(stream: NodeJS.WriteStream) {
       // Lines may wrap when the terminal was made narrower since.
       const columns = stream.columns || 80;
       const height = drawn.reduce((sum, wide) => sum + Math.max(1, Math.ceil(wide / columns)), 0);
-      const up = height > 0 ? `\x1b[${height}A\x1b[0J` : '';
+      const up = height > 0 ? `\r\x1b[${height}A\x1b[0J` : '';
       drawn = picture.map((line) => width(plain(line)));
       const text = up + [...lines, ...picture].map((line) => `${line}\n`).join('');
       if (text !== '') stream.write(text);
@@ -185,12 +189,14 @@ function failureLines(node: string, failure: Failure, tail: TerminalOptions['tai
   return [head, ...hint, ...lines, ...log];
 }
 
-function summaryLine(summary: RunSummary, blocked: number): string {
+function summaryLine(summary: RunSummary, { stopped, blocked }: { stopped: number; blocked: number }): string {
+  const failed = summary.failed.length - stopped;
   const parts = [
     `${summary.ran.length} ran`,
     summary.restored.length > 0 ? `${summary.restored.length} restored` : '',
     `${summary.fresh.length} fresh`,
-    summary.failed.length > 0 ? red(`${summary.failed.length} failed`) : '',
+    failed > 0 ? red(`${failed} failed`) : '',
+    stopped > 0 ? yellow(`${stopped} stopped`) : '',
     blocked > 0 ? `${blocked} not run because of it` : '',
   ].filter((part) => part !== '');
   return `${bold(parts.join(', '))} ${dim(`in ${duration(summary.seconds)}`)}`;
