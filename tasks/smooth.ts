@@ -3,30 +3,41 @@ import { writeFileSync } from 'node:fs';
 import { defineTask } from '../engine/task.ts';
 import { applySmoothing, fitSmoothing, type Search } from './smoothing/fit.ts';
 import { stacksOf } from './smoothing/stacks.ts';
+import { groupsOf, lossChange } from './statistics/losses.ts';
 import { labelsOf, readLabels } from './tables/labels.ts';
-import { readMetadata } from './tables/metadata.ts';
+import { readMetadataColumns } from './tables/metadata.ts';
 import { readPredictions, writePredictions } from './tables/predictions.ts';
 
 const SEARCH: Search = { smallestSigmaMm: 0.5, largestSigmaMm: 20, gridPoints: 12, toleranceMm: 0.01 };
+
+const COLUMNS = ['Image', 'StudyInstanceUID', 'ImagePositionPatient_2'] as const;
+const REPLICATES = 1000;
+const SEED = 1;
 
 export default defineTask({
   async run(context) {
     const oof = readPredictions(context.input('oof'));
     const test = readPredictions(context.input('test'));
     const labels = labelsOf(oof.images, readLabels(context.input('labels')));
-    const stacks = stacksOf(oof.images, await readMetadata(context.input('train_table')));
-    const testStacks = stacksOf(test.images, await readMetadata(context.input('test_table')));
+    const table = await readMetadataColumns(context.input('train_table'), [...COLUMNS, 'PatientID']);
+    const stacks = stacksOf(oof.images, table);
+    const testStacks = stacksOf(test.images, await readMetadataColumns(context.input('test_table'), COLUMNS));
 
     const fit = fitSmoothing(oof.values, labels, stacks, SEARCH);
     context.log(`sigma in mm: ${JSON.stringify(fit.sigmaMm)}; any raised to the largest subtype: ${fit.raiseAny}`);
+    const smooth = applySmoothing(oof.values, stacks, fit);
+    const patientOf = new Map(table.map((row) => [row.Image, row.PatientID]));
+    const patients = groupsOf(oof.images.map((image) => patientOf.get(image) ?? image));
+    const change = lossChange(oof.values, smooth, labels, { ...patients, replicates: REPLICATES, seed: SEED });
     context.log(`out-of-fold loss ${fit.before.weighted} untouched, ${fit.after.weighted} smoothed`);
+    context.log(`change ${change.value}, 95 % interval over patients ${change.low} to ${change.high}`);
     context.metric('loss', fit.after.weighted!);
 
-    writePredictions(context.output('oof'), { images: oof.images, values: applySmoothing(oof.values, stacks, fit) });
+    writePredictions(context.output('oof'), { images: oof.images, values: smooth });
     writePredictions(context.output('test'), {
       images: test.images,
       values: applySmoothing(test.values, testStacks, fit),
     });
-    writeFileSync(context.output('fit'), `${JSON.stringify(fit, null, 2)}\n`);
+    writeFileSync(context.output('fit'), `${JSON.stringify({ ...fit, change }, null, 2)}\n`);
   },
 });

@@ -7,10 +7,36 @@ export interface LossPoint {
   readonly epoch: number;
   readonly trainLoss: number;
   readonly validLoss: number;
+  readonly lr?: number | undefined;
 }
 
 const SOLID = [1, 0];
 const DASHED = [5, 4];
+
+/** A Vega-Lite specification of the learning rate by epoch, a line a model: the folds share a schedule. */
+export function learningRatePlot(points: readonly LossPoint[]): object {
+  const models = [...new Set(points.map((point) => point.model))];
+  const values = points.filter(({ lr }) => lr !== undefined).map(({ model, epoch, lr }) => ({ model, epoch, lr }));
+  return {
+    title: 'Learning rate',
+    data: { values },
+    width: 400,
+    height: 140,
+    mark: { type: 'line', strokeWidth: 2, point: { size: 24, filled: true } },
+    encoding: {
+      x: { field: 'epoch', type: 'quantitative', title: 'Epoch', axis: { tickMinStep: 1, format: 'd', grid: false } },
+      y: { field: 'lr', type: 'quantitative', title: null, axis: { format: '.1e', tickCount: 4 }, aggregate: 'max' },
+      color: {
+        field: 'model',
+        type: 'nominal',
+        title: 'Model',
+        sort: models,
+        legend: { symbolType: 'stroke', orient: 'bottom', direction: 'vertical' },
+        scale: { domain: models, range: models.map((_, i) => PALETTE[(i + 1) % PALETTE.length]) },
+      },
+    },
+  };
+}
 
 /** A Vega-Lite specification. Panels keep the order of the points. */
 export function lossPlot(points: readonly LossPoint[]): object {

@@ -5,7 +5,9 @@ import { type Artifact, InputError } from '../../engine/task.ts';
 import type { LossPoint } from '../plots/loss.ts';
 import { shownPath } from '../tables/csv.ts';
 
-const EPOCHS = z.array(z.object({ epoch: z.number(), trainLoss: z.number(), validLoss: z.number() }));
+const EPOCHS = z.array(
+  z.object({ epoch: z.number(), trainLoss: z.number(), validLoss: z.number(), lr: z.number().optional() }),
+);
 const HISTORY = z.union([EPOCHS, z.object({ epochs: EPOCHS }).transform(({ epochs }) => epochs)]);
 
 /** In the order of the artifacts. InputError for a file that is no history. */

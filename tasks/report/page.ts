@@ -1,118 +1,206 @@
-// The report as one page: how good, by class and by model, and what smoothing and the ensemble did.
-import { CLASSES } from '../classes.ts';
-import type { SmoothingFit } from '../smoothing/fit.ts';
-import { escaped, figure, page, table } from './html.ts';
-import type { Estimate, Scores } from './scores.ts';
+// The report as one page. First what a reader wants to know, then what it rests on, at last how to make it again.
+import type { DataCard } from './card.ts';
+import type { Findings, Pictures, Plots } from './findings.ts';
+import { beside, escaped, figure, findingsList, page, section, table, tiles } from './html.ts';
+import { change, count, digits, percent } from './numbers.ts';
+import { combiningSection, performanceSection } from './sections.ts';
+import { examplesSection, worstSection } from './sheets.ts';
 
-export interface EnsembleFit {
-  readonly weights: Record<string, number>;
-  readonly loss: { ensemble: number; equal_weights: number; models: Record<string, number> };
-}
+const CONTENTS = [
+  ['data', 'Data'],
+  ['folds', 'Folds'],
+  ['training', 'Training'],
+  ['performance', 'Performance'],
+  ['examples', 'Examples'],
+  ['errors', 'Worst errors'],
+  ['combining', 'Ensemble, smoothing, augmentation'],
+  ['lineage', 'Lineage'],
+] as const;
 
-export interface Findings {
-  readonly images: number;
-  readonly patients: number;
-  readonly replicates: number;
-  readonly ensemble: Scores;
-  /** By model, on smoothed predictions. */
-  readonly models: Record<string, Scores>;
-  readonly smoothing: Record<string, SmoothingFit>;
-  readonly ensembleFit: EnsembleFit;
-}
-
-export function reportPage(findings: Findings, plots: { loss: string; roc: string }): string {
-  const { images, patients, replicates } = findings;
-  const lead = `Out-of-fold predictions for ${count(images)} images of ${count(patients)} patients: every image was predicted by
-networks that never saw its patient. Intervals are 95 %, from ${count(replicates)} bootstrap draws of whole patients.`;
+export function reportPage(findings: Findings, plots: Plots, pictures: Pictures): string {
+  const { images, patients, bootstrap } = findings;
+  const lead = `Out-of-fold predictions for ${count(images)} images of ${count(patients)} patients: every image was predicted by networks that never saw its patient. Intervals are 95 %, from ${count(bootstrap.replicates)} bootstrap draws of whole patients.`;
+  const contents = CONTENTS.map(([id, title]) => `<a href="#${id}">${title}</a>`).join(' ');
   return page(
     'Intracranial haemorrhage: report',
-    `<h1>Intracranial haemorrhage on head CT</h1>
-<p>${lead}</p>
-<h2>Ensemble</h2>
-${verdict(findings)}
-${classTable(findings.ensemble)}
-${figure('roc', plots.roc, 'ROC curves of the ensemble by class')}
-<h2>Models</h2>
-${modelTable(findings)}
-${figure('loss', plots.loss, 'Training and validation loss by epoch, model and fold')}
-<h2>Smoothing along the study's axis</h2>
-${smoothingVerdict(findings.smoothing)}
-${smoothingTable(findings.smoothing)}`,
+    [
+      '<h1>Intracranial haemorrhage on head CT</h1>',
+      `<p>${lead}</p>`,
+      verdict(findings),
+      `<nav aria-label="Contents">${contents}</nav>`,
+      dataSection(findings),
+      foldsSection(findings),
+      trainingSection(findings, plots),
+      performanceSection(findings, plots),
+      examplesSection(pictures),
+      worstSection(pictures),
+      combiningSection(findings),
+      lineageSection(findings),
+    ].join('\n'),
   );
 }
 
-function verdict({ ensemble, ensembleFit }: Findings): string {
-  const { loss } = ensembleFit;
-  const best = Object.entries(loss.models).reduce((a, b) => (b[1] < a[1] ? b : a));
-  const gain = best[1] - loss.ensemble;
-  const compared =
-    Object.keys(loss.models).length < 2
-      ? 'There is one model, so the ensemble is that model.'
-      : gain > 0
-        ? `The ensemble's loss is ${gain.toPrecision(2)} below that of the best single model (${escaped(best[0])}), ${digits(best[1])}.`
-        : `The ensemble is no better than the best single model (${escaped(best[0])}), ${digits(best[1])}.`;
-  return `<p>Weighted log loss <strong>${interval(ensemble.weightedLogLoss)}</strong>; AUC for any haemorrhage
-<strong>${rate(ensemble.classes.any.auc)}</strong>. ${compared}</p>`;
-}
-
-function classTable({ classes }: Scores): string {
-  const rows = CLASSES.map((name) => {
-    const { positives, auc, averagePrecision, sensitivityAt90Specificity, ece } = classes[name];
-    const estimates = [auc, averagePrecision, sensitivityAt90Specificity, ece].map(rate);
-    return [name, count(positives), ...estimates];
-  });
-  const header = [
-    'Class',
-    'Positive images',
-    'AUC',
-    'Average precision',
-    'Sensitivity at 90 % specificity',
-    'Calibration error',
-  ];
-  return table(header, rows, 'Ensemble by class');
-}
-
-function modelTable({ models, smoothing, ensembleFit, ensemble }: Findings): string {
-  const rows = Object.entries(models).map(([model, scores]) => [
-    model,
-    digits(ensembleFit.weights[model] ?? 0, 3),
-    digits(smoothing[model]?.before.weighted ?? null),
-    interval(scores.weightedLogLoss),
-    rate(scores.classes.any.auc),
+function verdict({ ensemble, models, best, balances, training }: Findings): string {
+  const { auc, averagePrecision, sensitivityAt90Specificity } = ensemble.classes.any;
+  const between = (low: number | null, high: number | null, places: number): string =>
+    `95 %: ${digits(low, places)}–${digits(high, places)}`;
+  const loss = ensemble.weightedLogLoss;
+  const numbers = tiles([
+    { name: 'Weighted log loss', value: digits(loss.value), note: between(loss.low, loss.high, 4) },
+    { name: 'AUC, any haemorrhage', value: digits(auc.value, 3), note: between(auc.low, auc.high, 3) },
+    {
+      name: 'Average precision, any',
+      value: digits(averagePrecision.value, 3),
+      note: between(averagePrecision.low, averagePrecision.high, 3),
+    },
+    {
+      name: 'Sensitivity at 90 % specificity, any',
+      value: digits(sensitivityAt90Specificity.value, 3),
+      note: between(sensitivityAt90Specificity.low, sensitivityAt90Specificity.high, 3),
+    },
   ]);
-  rows.push(['Equal weights', '', '', digits(ensembleFit.loss.equal_weights), '']);
-  rows.push(['Ensemble', '', '', interval(ensemble.weightedLogLoss), rate(ensemble.classes.any.auc)]);
-  return table(['Model', 'Weight', 'Loss, raw', 'Loss, smoothed', 'AUC, any'], rows, 'Weighted log loss, out of fold');
+  const smoothed = models.filter((model) => (model.smoothingChange.value ?? 0) < 0);
+  const augmented = models.filter((model) => (model.ttaChange.value ?? 0) < 0);
+  const named = (all: readonly { name: string }[]): string => all.map((model) => model.name).join(', ');
+  const folds = new Set(training.map((row) => row.fold)).size;
+  return `${numbers}${findingsList([
+    {
+      holds: best && (best.change.value ?? 0) < 0,
+      text: best
+        ? `The ensemble ${(best.change.value ?? 0) < 0 ? 'is better' : 'is no better'} than the best single model, ${best.model}: change of loss ${change(best.change)}.`
+        : 'There is one model, so the ensemble is that model.',
+    },
+    {
+      holds: smoothed.length === models.length,
+      text:
+        smoothed.length === models.length
+          ? "Smoothing along the study's axis lowers the loss of every model."
+          : `Smoothing lowers the loss of ${smoothed.length} of ${models.length} models${smoothed.length > 0 ? ` (${named(smoothed)})` : ''}; the others' predictions are left untouched.`,
+    },
+    {
+      holds: augmented.length === models.length,
+      text:
+        augmented.length === models.length
+          ? 'Test-time augmentation lowers the loss of every model.'
+          : `Test-time augmentation lowers the loss of ${augmented.length} of ${models.length} models${augmented.length > 0 ? ` (${named(augmented)})` : ''}.`,
+    },
+    {
+      holds: true,
+      text: `No patient is on both sides of any of ${models.length * folds} trainings (scheme ${balances.map((each) => each.scheme).join(', ')}), and what smoothing and ensemble were fitted on is out of fold: checked image by image.`,
+    },
+  ])}`;
 }
 
-function smoothingVerdict(smoothing: Record<string, SmoothingFit>): string {
-  const unchanged = Object.entries(smoothing).filter(([, { before, after }]) => after.weighted! >= before.weighted!);
-  if (unchanged.length === 0) return '<p>Smoothing lowers the out-of-fold loss of every model.</p>';
-  const names = escaped(unchanged.map(([model]) => model).join(', '));
-  return `<p>Smoothing does not lower the out-of-fold loss of ${names}, whose predictions are left untouched.</p>`;
+function dataSection({ cards, ensemble, images }: Findings): string {
+  const rows = cards.map(({ split, images: own, patients, studies, slices, quarantine }) => [
+    split,
+    count(own),
+    count(patients),
+    count(studies),
+    slices.join(' / '),
+    count(quarantine.reduce((total, { count: files }) => total + files, 0)),
+  ]);
+  const labels = Object.entries(ensemble.classes).map(([name, { positives }]) => [
+    name,
+    count(positives),
+    percent(positives, images),
+  ]);
+  return section(
+    'data',
+    'Data',
+    table(
+      ['Set', 'Images', 'Patients', 'Studies', 'Slices a study: least / median / most', 'Left out or zeroed'],
+      rows,
+      'What there is',
+    ),
+    beside(
+      table(['Label', 'Images', 'Share'], labels, 'Labels of the training images'),
+      table(['Size in pixels', ...cards.map((card) => card.split)], crossed(cards, 'sizes'), 'Image sizes'),
+      table(['Stored values', ...cards.map((card) => card.split)], crossed(cards, 'pixels'), 'Pixel conventions'),
+    ),
+    cards.some((card) => card.quarantine.length > 0)
+      ? table(
+          ['Reason', ...cards.map((card) => card.split)],
+          crossed(cards, 'quarantine'),
+          'Files left out, or kept as all-zero images',
+        )
+      : '<p>No file was left out.</p>',
+  );
 }
 
-function smoothingTable(smoothing: Record<string, SmoothingFit>): string {
-  const rows = Object.entries(smoothing).map(([model, { sigmaMm, raiseAny, before, after }]) => {
-    const change = after.weighted! - before.weighted!;
-    return [model, ...CLASSES.map((name) => digits(sigmaMm[name]!, 1)), raiseAny ? 'yes' : 'no', change.toFixed(5)];
-  });
-  const header = ['Model', ...CLASSES, 'any ≥ subtypes', 'Change of loss'];
-  return table(header, rows, 'Width (sigma, mm) of the Gaussian fitted for each class; 0 leaves it untouched');
+const MOST_ROWS = 8;
+
+/** Counts of the same thing in each set, a row a thing. */
+function crossed(cards: readonly DataCard[], key: 'sizes' | 'pixels' | 'quarantine'): string[][] {
+  const things = [...new Set(cards.flatMap((card) => card[key].map(({ what }) => what)))];
+  const rows = things.map((what) => [
+    what,
+    ...cards.map((card) => count(card[key].find((each) => each.what === what)?.count ?? 0)),
+  ]);
+  return rows.length > MOST_ROWS ? [...rows.slice(0, MOST_ROWS), [`and ${rows.length - MOST_ROWS} more`]] : rows;
 }
 
-function interval({ value, low, high }: Estimate, places = 4): string {
-  return value === null ? '–' : `${digits(value, places)} (${digits(low, places)}–${digits(high, places)})`;
+function foldsSection({ balances }: Findings): string {
+  const parts = balances.flatMap(({ scheme, models, header, rows, overlap }) => [
+    table(
+      ['Fold', ...header.slice(1)],
+      rows.map(([fold, set, ...numbers]) => [`${fold}`, set!, ...numbers.map(withShare(header, numbers))]),
+      `Scheme ${scheme}, used by ${models.join(', ')}: images with each label, and their share`,
+    ),
+    overlap
+      ? table(
+          [...overlap.header],
+          overlap.rows.map((row) => row.map((cell, i) => (i === 0 ? cell : count(cell)))),
+          `Scheme ${scheme}: patients taken out of the training sets`,
+        )
+      : '',
+  ]);
+  return section('folds', 'Folds', ...parts);
 }
 
-function rate(estimate: Estimate): string {
-  return interval(estimate, 3);
+/** Labels are easier to compare as shares of the images of their row. */
+function withShare(header: readonly string[], numbers: readonly string[]): (cell: string, i: number) => string {
+  const images = Number(numbers[header.indexOf('Images') - 2]);
+  return (cell, i) =>
+    i + 2 > header.indexOf('Images') ? `${count(cell)} (${percent(Number(cell), images)})` : count(cell);
 }
 
-function digits(value: number | null, places = 4): string {
-  return value === null ? '–' : value.toFixed(places);
+function trainingSection({ training }: Findings, plots: Plots): string {
+  const rows = training.map(({ model, fold, epochs, best, loss }) => [
+    `${model}, fold ${fold}`,
+    `${epochs}`,
+    `${best}`,
+    digits(loss),
+  ]);
+  return section(
+    'training',
+    'Training',
+    figure('loss', plots.loss, 'Training and validation loss by epoch, model and fold'),
+    beside(
+      figure('learning-rate', plots.learning_rate, 'Learning rate by epoch'),
+      table(['Network', 'Epochs', 'Best epoch', 'Validation loss'], rows, "The best epoch's weights are kept"),
+    ),
+  );
 }
 
-function count(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+function lineageSection({ settings, modelSettings, digests, bootstrap }: Findings): string {
+  const keys = [...new Set(modelSettings.flatMap((model) => Object.keys(model)))].filter((key) => key !== 'name');
+  const models = modelSettings.map((model) => [String(model.name), ...keys.map((key) => String(model[key] ?? '–'))]);
+  const set = Object.entries(settings).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return section(
+    'lineage',
+    'Lineage',
+    '<p>Every number here follows from the files and settings below; the same ones give the same page to the byte. With them in place:</p>',
+    `<pre>npx dag run report${escaped(set.map((each) => ` \\\n  --set ${each}`).join(''))}</pre>`,
+    '<p><code>npx dag why report</code> names what changed since; <code>npx dag graph</code> draws all the steps in between.</p>',
+    table(['Model', ...keys], models, 'Models'),
+    table(
+      ['Made from', 'SHA-256, first 16 digits'],
+      digests.map(([name, digest]) => [name, digest]),
+      'Files',
+    ),
+    `<p>Bootstrap: ${count(bootstrap.replicates)} draws of patients, seed ${bootstrap.seed}.</p>`,
+  );
 }

@@ -1,14 +1,11 @@
-// What the report says of one set of predictions: each metric with its 95 % interval from a bootstrap of patients.
-import { CLASS_WEIGHTS, CLASSES, type ClassName } from '../classes.ts';
-import { ece, logLoss, rank, rankMetrics } from '../metrics.ts';
-import { type Bootstrap, bootstrap } from '../statistics/bootstrap.ts';
-
-/** A number and its interval; null where it is not defined, as an AUC without positives. */
-export interface Estimate {
-  readonly value: number | null;
-  readonly low: number | null;
-  readonly high: number | null;
-}
+// What the report says of one set of predictions: each metric with its 95 % interval from a bootstrap of patients. The classes
+// are scored on worker threads where there are enough images for that to pay.
+import { CLASSES, type ClassName } from '../classes.ts';
+import { runBatches } from '../imaging/pool.ts';
+import { ece, rank, rankMetrics } from '../metrics.ts';
+import { type Draws, intervalOf } from '../statistics/draws.ts';
+import { type Estimate, estimate, imageLosses, meanEstimate } from '../statistics/losses.ts';
+import { CLASS_STATISTICS, type ClassColumn, classReplicates } from '../statistics/rank_bootstrap.ts';
 
 export interface ClassScores {
   /** Images with the label. */
@@ -24,68 +21,85 @@ export interface Scores {
   readonly classes: Record<ClassName, ClassScores>;
 }
 
-/** `values` and `labels` are (N, 6); the bootstrap's samples are the N images. */
-export function scoresOf(values: Float64Array, labels: Uint8Array, draws: Bootstrap): Scores {
-  const statistics = prepare(values, labels);
-  const point = statistics(new Uint16Array(labels.length / CLASSES.length).fill(1));
-  const intervals = bootstrap(draws, statistics);
-  const estimates = point.map((value, i) => estimate(value, intervals[i]!.low, intervals[i]!.high));
-  const classes = CLASSES.map((name, c) => {
-    const [auc, averagePrecision, sensitivityAt90Specificity, calibration] = estimates.slice(1 + 4 * c);
-    let positives = 0;
-    for (let i = c; i < labels.length; i += CLASSES.length) positives += labels[i]!;
-    return [name, { positives, auc, averagePrecision, sensitivityAt90Specificity, ece: calibration }];
-  });
-  return { weightedLogLoss: estimates[0]!, classes: Object.fromEntries(classes) as Record<ClassName, ClassScores> };
+export interface Threads {
+  /** `import.meta.url` of the task's entry, which exports `scoreClass`. */
+  readonly module: string;
+  readonly cores: number;
+  readonly signal: AbortSignal;
+  readonly progress: (done: number, total: number) => void;
 }
 
-/** A function of how often each image was drawn: the loss, then four numbers a class. Scores are sorted here, once. */
-function prepare(values: Float64Array, labels: Uint8Array): (drawn: Uint16Array) => number[] {
-  const losses = imageLosses(values, labels);
-  const columns = CLASSES.map((_, c) => {
-    const scores = column(values, c);
-    return { scores, labels: Uint8Array.from(column(labels, c)), ranking: rank(scores) };
-  });
-  return (drawn) => {
-    const numbers = [weightedMean(losses, drawn)];
-    for (const { scores, labels: own, ranking } of columns) {
-      const { auc, averagePrecision, sensitivity } = rankMetrics(ranking, own, drawn);
-      numbers.push(auc, averagePrecision, sensitivity, ece(scores, own, drawn));
-    }
-    return numbers;
+/** One class of one set: what a worker is given. */
+export interface ClassJob extends ClassColumn {
+  readonly draws: Draws;
+}
+
+/** Samples times replicates from which threads are worth their start. */
+const WORTH_THREADS = 50e6;
+
+/** Each set of `sets` is (N, 6), and so is `labels`; the bootstrap's samples are the N images, its draws the same for all sets. */
+export async function scoreSets(
+  sets: ReadonlyMap<string, Float64Array>,
+  labels: Uint8Array,
+  draws: Draws,
+  threads: Threads,
+): Promise<Map<string, Scores>> {
+  const found: ClassScores[] = [];
+  const total = sets.size * CLASSES.length;
+  const take = (result: ClassScores): void => {
+    threads.progress(found.push(result), total);
   };
+  const { module, cores, signal } = threads;
+  const isSmall = draws.groupOf.length * draws.replicates < WORTH_THREADS;
+  await runBatches<ClassJob, ClassScores>({
+    module,
+    worker: scoreClass,
+    exportedAs: 'scoreClass',
+    cores: isSmall ? 1 : Math.min(cores, total),
+    signal,
+    batches: jobsOf(sets, labels, draws),
+    take,
+  });
+  const names = [...sets.keys()];
+  return new Map(
+    names.map((name, s) => {
+      const classes = Object.fromEntries(CLASSES.map((each, c) => [each, found[s * CLASSES.length + c]!]));
+      const weightedLogLoss = meanEstimate(imageLosses(sets.get(name)!, labels), draws);
+      return [name, { weightedLogLoss, classes: classes as Record<ClassName, ClassScores> }];
+    }),
+  );
 }
 
-/** The weighted log loss of each image. */
-function imageLosses(values: Float64Array, labels: Uint8Array): Float64Array {
-  const width = CLASSES.length;
-  const total = CLASS_WEIGHTS.reduce((a: number, b) => a + b, 0);
-  const losses = new Float64Array(labels.length / width);
-  for (let i = 0; i < labels.length; i++) {
-    const at = Math.floor(i / width);
-    losses[at] = losses[at]! + (CLASS_WEIGHTS[i % width]! / total) * logLoss(values[i]!, labels[i]!);
+function* jobsOf(sets: ReadonlyMap<string, Float64Array>, labels: Uint8Array, draws: Draws): Generator<ClassJob> {
+  for (const values of sets.values()) {
+    for (const c of CLASSES.keys()) yield { scores: column(values, c), labels: labelColumn(labels, c), draws };
   }
-  return losses;
 }
 
-function weightedMean(values: Float64Array, weights: Uint16Array): number {
-  let [total, count] = [0, 0];
-  for (let i = 0; i < values.length; i++) {
-    total += weights[i]! * values[i]!;
-    count += weights[i]!;
-  }
-  return total / count;
+/** The worker. */
+export function scoreClass({ scores, labels, draws }: ClassJob): ClassScores {
+  const { auc, averagePrecision, sensitivity } = rankMetrics(rank(scores), labels);
+  const point = [auc, averagePrecision, sensitivity, ece(scores, labels)];
+  const replicates = classReplicates({ scores, labels }, draws);
+  const [a, p, s, e] = CLASS_STATISTICS.map((_, i) => {
+    const own = replicates.subarray(i * draws.replicates, (i + 1) * draws.replicates);
+    const { low, high } = intervalOf(own);
+    return estimate(point[i]!, low, high);
+  });
+  let positives = 0;
+  for (const label of labels) positives += label;
+  return { positives, auc: a!, averagePrecision: p!, sensitivityAt90Specificity: s!, ece: e! };
 }
 
 /** Column c of an (N, 6) table. */
 export function column(values: ArrayLike<number>, c: number): Float64Array {
-  return Float64Array.from({ length: values.length / CLASSES.length }, (_, i) => values[i * CLASSES.length + c]!);
+  const result = new Float64Array(values.length / CLASSES.length);
+  for (let i = 0; i < result.length; i++) result[i] = values[i * CLASSES.length + c]!;
+  return result;
 }
 
-function estimate(value: number, low: number, high: number): Estimate {
-  return { value: orNull(value), low: orNull(low), high: orNull(high) };
-}
-
-function orNull(value: number): number | null {
-  return Number.isNaN(value) ? null : value;
+export function labelColumn(labels: Uint8Array, c: number): Uint8Array {
+  const result = new Uint8Array(labels.length / CLASSES.length);
+  for (let i = 0; i < result.length; i++) result[i] = labels[i * CLASSES.length + c]!;
+  return result;
 }

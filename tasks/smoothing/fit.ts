@@ -1,7 +1,8 @@
 // Fits the smoothing on out-of-fold predictions: a sigma for each class, and whether `any` is raised to the largest subtype.
 import { CLASSES } from '../classes.ts';
-import { logLoss, weightedLogLoss } from '../metrics.ts';
-import { smoothed } from './gaussian.ts';
+import { CLIP, logLoss, weightedLogLoss } from '../metrics.ts';
+import type { Estimate } from '../statistics/losses.ts';
+import { smoothed, smoothInOrder } from './gaussian.ts';
 import type { Stacks } from './stacks.ts';
 
 export interface Search {
@@ -18,14 +19,16 @@ export interface SmoothingFit {
   /** Log loss of each class and the weighted one, out of fold, untouched and smoothed. */
   readonly before: Record<string, number>;
   readonly after: Record<string, number>;
+  /** Of the weighted loss, with an interval over patients; the task adds it. */
+  readonly change?: Estimate;
 }
 
 /** `values` and `labels` are (N, 6). Each class's loss is at most that of the untouched predictions. */
 export function fitSmoothing(values: Float64Array, labels: Uint8Array, stacks: Stacks, search: Search): SmoothingFit {
-  const sigmas = CLASSES.map((_, c) => fitSigma(column(values, c), column(labels, c), stacks, search));
+  const sigmas = fitSigmas(values, labels, stacks, search);
   const sigmaMm = Object.fromEntries(CLASSES.map((name, c) => [name, sigmas[c]!]));
   const plain = applySmoothing(values, stacks, { sigmaMm, raiseAny: false });
-  const raised = applySmoothing(values, stacks, { sigmaMm, raiseAny: true });
+  const raised = withRaisedAny(plain);
   const raiseAny = classLoss(raised, labels, 0) < classLoss(plain, labels, 0);
   return {
     sigmaMm,
@@ -47,23 +50,65 @@ export function applySmoothing(
     const smooth = smoothed(column(values, c), stacks, sigmaMm[name]!);
     for (let i = 0; i < smooth.length; i++) result[i * width + c] = smooth[i]!;
   }
-  if (raiseAny) {
-    for (let i = 0; i < result.length; i += width) result[i] = Math.max(...result.subarray(i, i + width));
+  return raiseAny ? withRaisedAny(result) : result;
+}
+
+function withRaisedAny(values: Float64Array): Float64Array {
+  const width = CLASSES.length;
+  const result = values.slice();
+  for (let i = 0; i < result.length; i += width) {
+    for (let c = 1; c < width; c++) result[i] = Math.max(result[i]!, result[i + c]!);
   }
   return result;
 }
 
-/** The sigma of least loss: a grid, then golden sections between the best one's neighbours. 0 where none beats the untouched. */
-function fitSigma(values: Float64Array, labels: Float64Array, stacks: Stacks, search: Search): number {
-  const lossAt = (sigma: number): number => meanLoss(smoothed(values, stacks, sigma), labels);
+/**
+ * The sigma of least loss for each class: a grid, then golden sections between the best one's neighbours. 0 where none beats
+ * the untouched. Images that are in no stack stay as they are whatever the sigma, and are left out.
+ */
+function fitSigmas(values: Float64Array, labels: Uint8Array, stacks: Stacks, search: Search): number[] {
+  const width = CLASSES.length;
+  const all = new Float64Array(stacks.rows.length * width);
+  const truth = new Uint8Array(all.length);
+  for (let i = 0; i < stacks.rows.length; i++) {
+    const row = stacks.rows[i]!;
+    all.set(values.subarray(row * width, (row + 1) * width), i * width);
+    truth.set(labels.subarray(row * width, (row + 1) * width), i * width);
+  }
   const { smallestSigmaMm: low, largestSigmaMm: high, gridPoints } = search;
   const grid = Array.from({ length: gridPoints }, (_, i) => low * (high / low) ** (i / (gridPoints - 1)));
-  const losses = grid.map(lossAt);
-  const best = losses.indexOf(Math.min(...losses));
-  const between = [grid[Math.max(best - 1, 0)]!, grid[Math.min(best + 1, gridPoints - 1)]!] as const;
-  const refined = goldenSection(lossAt, between, search);
-  const [sigma, loss] = refined.y < losses[best]! ? [refined.x, refined.y] : [grid[best]!, losses[best]!];
-  return loss < meanLoss(values, labels) ? sigma : 0;
+  // On the grid the weights serve all classes at once.
+  const onGrid = grid.map((sigma) => stridedLosses(smoothInOrder(all, width, stacks, sigma), truth, width));
+  const untouched = stridedLosses(all, truth, width);
+  return CLASSES.map((_, c) => {
+    const [own, ownTruth] = [column(all, c), Uint8Array.from(column(truth, c))];
+    const lossAt = (sigma: number): number => stridedLosses(smoothInOrder(own, 1, stacks, sigma), ownTruth, 1)[0]!;
+    const lossesOfGrid = onGrid.map((each) => each[c]!);
+    const best = lossesOfGrid.indexOf(Math.min(...lossesOfGrid));
+    const between = [grid[Math.max(best - 1, 0)]!, grid[Math.min(best + 1, gridPoints - 1)]!] as const;
+    const refined = goldenSection(lossAt, between, search);
+    const [sigma, loss] = refined.y < lossesOfGrid[best]! ? [refined.x, refined.y] : [grid[best]!, lossesOfGrid[best]!];
+    return loss < untouched[c]! ? sigma : 0;
+  });
+}
+
+/** Factors of a product before its logarithm is taken: at the clip of 1e-15 each, the product stays above 1e-255. */
+const FACTORS = 16;
+
+/** The summed log loss of each of `width` columns: one logarithm for sixteen probabilities. Labels are 0 or 1. */
+function stridedLosses(probabilities: Float64Array, labels: Uint8Array, width: number): number[] {
+  return Array.from({ length: width }, (_, c) => {
+    let [total, product, factors] = [0, 1, 0];
+    for (let i = c; i < labels.length; i += width) {
+      const p = labels[i] === 1 ? probabilities[i]! : 1 - probabilities[i]!;
+      product *= Math.max(p, CLIP);
+      if (++factors < FACTORS) continue;
+      total -= Math.log(product);
+      product = 1;
+      factors = 0;
+    }
+    return total - Math.log(product);
+  });
 }
 
 /** The least of a function between two points, Kiefer 1953: each step keeps the larger part of a golden section. */
@@ -110,6 +155,7 @@ function meanLoss(probabilities: Float64Array, labels: Float64Array): number {
 }
 
 function column(values: ArrayLike<number>, c: number): Float64Array {
-  const width = CLASSES.length;
-  return Float64Array.from({ length: values.length / width }, (_, i) => values[i * width + c]!);
+  const result = new Float64Array(values.length / CLASSES.length);
+  for (let i = 0; i < result.length; i++) result[i] = values[i * CLASSES.length + c]!;
+  return result;
 }

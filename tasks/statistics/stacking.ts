@@ -38,7 +38,11 @@ function fitClass(
   for (let step = 0; step < MOST_STEPS; step++) {
     const direction = solve(here.hessian, here.gradient);
     const decrease = direction.reduce((sum, value, i) => sum + value * here.gradient[i]!, 0);
-    if (decrease < 1e-12 * Math.max(1, here.loss)) break;
+    if (decrease < 1e-9 * Math.max(1, here.loss)) {
+      // So near, a full step squares the error: what is left is rounding.
+      beta = beta.map((value, i) => value - direction[i]!);
+      break;
+    }
     let accepted = false;
     for (let size = 1; size > 1e-8 && !accepted; size /= 2) {
       const next = beta.map((value, i) => value - size * direction[i]!);

@@ -10,9 +10,12 @@ import {
   rankMetrics,
   rocCurve,
   sensitivityAtSpecificity,
+  sortedByComparison,
+  sortedByRadix,
   weightedLogLoss,
 } from '../../tasks/metrics.ts';
-import { bootstrap, quantile } from '../../tasks/statistics/bootstrap.ts';
+import { BLOCK, type Draws, intervalOf, meanReplicates, quantile, timesOf } from '../../tasks/statistics/draws.ts';
+import { classReplicates } from '../../tasks/statistics/rank_bootstrap.ts';
 
 interface Ranked {
   name: string;
@@ -131,34 +134,85 @@ test('without one of the classes, or with a NaN among the scores, an AUC is NaN'
   expect(auc([0.1, Number.NaN, 0.3], [0, 1, 1])).toBeNaN();
 });
 
-describe('bootstrap', () => {
-  const draws = { groupOf: Uint32Array.from([0, 0, 1, 2, 2, 2]), groups: 3, replicates: 400, seed: 1 };
+test('the two ways of sorting agree, ties in the order of the samples', () => {
+  const score = fc.oneof(fc.double({ noNaN: true }), fc.constantFrom(0, -0, 0.5, 1, -1, Infinity, -Infinity));
+  fc.assert(
+    fc.property(fc.array(score, { maxLength: 200 }), (scores) => {
+      expect(sortedByRadix(scores)).toEqual(sortedByComparison(scores));
+    }),
+    { numRuns: 200 },
+  );
+});
 
-  test('a group is drawn whole, and each replicate draws as many groups as there are', () => {
-    bootstrap(draws, (drawn) => {
-      expect(drawn[0]).toBe(drawn[1]);
-      expect(drawn[3]).toBe(drawn[4]);
-      expect(drawn[4]).toBe(drawn[5]);
-      expect(drawn[0]! + drawn[2]! + drawn[3]!).toBe(3);
-      return [];
-    });
+describe('bootstrap', () => {
+  test('each replicate draws as many groups as there are, and the seed decides which', () => {
+    const draws: Draws = { groupOf: new Uint32Array(), groups: 37, replicates: 16, seed: 1 };
+    const times = timesOf(draws, 0);
+    for (let r = 0; r < BLOCK; r++) expect(times.filter((_, i) => i % BLOCK === r).reduce((a, b) => a + b)).toBe(37);
+    expect(timesOf(draws, 0)).toEqual(times);
+    expect(timesOf(draws, 1)).not.toEqual(times);
+    expect(timesOf({ ...draws, seed: 2 }, 0)).not.toEqual(times);
   });
 
   test('the interval of a mean of independent values is that of the normal approximation', () => {
     const n = 400;
     const values = Float64Array.from({ length: n }, (_, i) => i / (n - 1));
-    const each = { groupOf: Uint32Array.from(values, (_, i) => i), groups: n, replicates: 2000, seed: 3 };
-    const [interval] = bootstrap(each, (drawn) => [drawn.reduce((sum, times, i) => sum + times * values[i]!, 0) / n]);
+    const each: Draws = { groupOf: Uint32Array.from(values, (_, i) => i), groups: n, replicates: 2000, seed: 3 };
+    const interval = intervalOf(meanReplicates(values, each));
     const standardError = Math.sqrt(1 / 12 / n);
-    expect(interval!.low).toBeCloseTo(0.5 - 1.96 * standardError, 2);
-    expect(interval!.high).toBeCloseTo(0.5 + 1.96 * standardError, 2);
+    expect(interval.low).toBeCloseTo(0.5 - 1.96 * standardError, 2);
+    expect(interval.high).toBeCloseTo(0.5 + 1.96 * standardError, 2);
   });
 
-  test('replicates without a value do not count, and the seed decides', () => {
-    const statistic = (drawn: Uint16Array): number[] => [drawn[2] === 0 ? Number.NaN : drawn[2]!, Number.NaN];
-    const found = bootstrap(draws, statistic);
-    expect(found[0]!.low).toBeGreaterThanOrEqual(1);
-    expect(found[1]!.low).toBeNaN();
-    expect(bootstrap(draws, statistic)).toEqual(found);
+  test('replicates without a value do not count', () => {
+    expect(intervalOf(Float64Array.from([Number.NaN, 2, Number.NaN]))).toEqual({ low: 2, high: 2 });
+    expect(intervalOf(Float64Array.from([Number.NaN])).low).toBeNaN();
+  });
+
+  const sample = fc.record({
+    score: fc.integer({ min: 0, max: 12 }),
+    label: fc.integer({ min: 0, max: 1 }),
+    group: fc.nat(6),
+  });
+  test('each replicate of a class has the metrics of its samples, as often as their group was drawn', () => {
+    fc.assert(
+      fc.property(fc.array(sample, { minLength: 1, maxLength: 80 }), fc.nat(99), (rows, seed) => {
+        const scores = Float64Array.from(rows, (row) => row.score / 12);
+        const labels = Uint8Array.from(rows, (row) => row.label);
+        const draws: Draws = { groupOf: Uint32Array.from(rows, (row) => row.group), groups: 7, replicates: 20, seed };
+        const found = classReplicates({ scores, labels }, draws);
+        for (let r = 0; r < 20; r++) {
+          const times = timesOf(draws, Math.floor(r / BLOCK));
+          const weights = rows.map((row) => times[row.group * BLOCK + (r % BLOCK)]!);
+          const expected = rankMetrics(rank(scores), labels, weights);
+          const values = [expected.auc, expected.averagePrecision, expected.sensitivity, ece(scores, labels, weights)];
+          for (const [s, value] of values.entries()) {
+            if (Number.isNaN(value)) expect(found[s * 20 + r]).toBeNaN();
+            else expect(found[s * 20 + r]).toBeCloseTo(value, 12);
+          }
+        }
+      }),
+    );
+  });
+
+  test('patients drawn many times do not overflow the packed counts', () => {
+    const random = Array.from({ length: 5000 }, (_, i) => Math.sin(i * 12.9898) * 43758.5453).map(
+      (x) => x - Math.floor(x),
+    );
+    const scores = Float64Array.from(random);
+    const labels = Uint8Array.from(random, (x, i) => (x > 0.7 && i % 3 === 0 ? 1 : 0));
+    // One patient has nearly all images.
+    const draws: Draws = {
+      groupOf: Uint32Array.from(random, (_, i) => (i < 4900 ? 0 : 1 + (i % 2))),
+      groups: 3,
+      replicates: 32,
+      seed: 5,
+    };
+    const found = classReplicates({ scores, labels }, draws);
+    for (let r = 0; r < 32; r++) {
+      const times = timesOf(draws, Math.floor(r / BLOCK));
+      const weights = [...draws.groupOf].map((g) => times[g * BLOCK + (r % BLOCK)]!);
+      expect(found[r]).toBeCloseTo(rankMetrics(rank(scores), labels, weights).auc, 12);
+    }
   });
 });

@@ -2,19 +2,21 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { CLASSES } from '../../tasks/classes.ts';
 import { weightedLogLoss } from '../../tasks/metrics.ts';
-import type { EnsembleFit } from '../../tasks/report/page.ts';
+import type { EnsembleFit } from '../../tasks/report/findings.ts';
+import { combine as combineValues } from '../../tasks/statistics/combine.ts';
 import { fitWeights, logits, mixed } from '../../tasks/statistics/logit_mean.ts';
 import { writeLabels } from '../../tasks/tables/labels.ts';
 import { readPredictions, writePredictions } from '../../tasks/tables/predictions.ts';
 import { runTask } from '../rigs/task.ts';
-import { drawLabels, drawPredictions, drawSlices } from './tables.ts';
+import { drawLabels, drawPredictions, drawSlices, writeTable } from './tables.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'dag-ensemble-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
-const slices = drawSlices({ patients: 8, slices: 10 });
+const slices = drawSlices({ patients: 60, slices: 10 });
 const images = slices.map((slice) => slice.image);
 const labels = drawLabels(slices, 1);
 
@@ -78,7 +80,10 @@ test('a single model passes through unchanged', () => {
 });
 
 let cases = 0;
-async function combine(given: Record<string, { images: string[]; values: Float64Array }>) {
+async function combine(
+  given: Record<string, { images: string[]; values: Float64Array }>,
+  { method = 'mean', table = '' } = {},
+) {
   const at = (name: string): string => join(root, `${cases}-${name}`);
   cases++;
   const artifacts = Object.entries(given).map(([model, table]) => {
@@ -89,7 +94,8 @@ async function combine(given: Record<string, { images: string[]; values: Float64
   writeLabels(at('labels.csv'), { images, values: labels });
   const out = { oof: at('oof.csv'), test: at('test.csv'), fit: at('fit.json') };
   const result = await runTask('tasks/ensemble.ts', {
-    in: { oof: artifacts, test: artifacts, labels: at('labels.csv') },
+    params: { method },
+    in: { oof: artifacts, test: artifacts, labels: at('labels.csv'), table },
     out,
   });
   return {
@@ -105,7 +111,7 @@ test('the task reports the weights beside every model and equal weights, and mix
   const b = { images, values: drawPredictions(labels, { skill: 1, noise: 1, seed: 2 }) };
   const { oof, test, fit } = await combine({ a, b });
   const { weights, loss } = JSON.parse(fit) as EnsembleFit;
-  expect(Object.keys(weights)).toEqual(['a', 'b']);
+  expect(Object.keys(weights!)).toEqual(['a', 'b']);
   expect(loss.models.a).toBeCloseTo(weightedLogLoss(a.values, labels), 12);
   expect(loss.ensemble).toBeLessThan(Math.min(loss.models.a!, loss.models.b!, loss.equal_weights));
   expect(loss.ensemble).toBe(weightedLogLoss(oof.values, labels));
@@ -118,4 +124,45 @@ test('different sets of images are an error that names model and images', async 
   await expect(combine({ a: { images, values }, b: fewer })).rejects.toThrow(
     `the out-of-fold predictions cover different images: b lacks 1 image: ${images[0]} that a has`,
   );
+});
+
+describe('stacking', () => {
+  // A model whose odds are twice what they should be, and one of noise: the mean cannot put that right.
+  const bold = drawPredictions(labels, { skill: 1, noise: 1, seed: 3 }).map((p) => p ** 4 / (p ** 4 + (1 - p) ** 4));
+  const noise = drawPredictions(labels, { skill: 0, noise: 1, seed: 4 });
+
+  async function stack(
+    a: Float64Array,
+    b: Float64Array,
+  ): Promise<{ fit: EnsembleFit; oof: Float64Array; test: Float64Array }> {
+    await writeTable(join(root, 'table.parquet'), slices);
+    const {
+      oof,
+      test: predicted,
+      fit,
+    } = await combine(
+      { a: { images, values: a }, b: { images, values: b } },
+      {
+        method: 'stacking',
+        table: join(root, 'table.parquet'),
+      },
+    );
+    return { fit: JSON.parse(fit) as EnsembleFit, oof: oof.values, test: predicted.values };
+  }
+
+  test('beats the weighted mean where the odds of a model are too bold, by cross-fitted numbers', async () => {
+    const { fit, oof } = await stack(bold, noise);
+    expect(fit.method).toBe('stacking');
+    expect(fit.loss.ensemble).toBeLessThan(fit.loss.mean);
+    expect(fit.loss.ensemble).toBeCloseTo(weightedLogLoss(oof, labels), 12);
+    for (const name of CLASSES) expect(fit.stacking![name]!.weights.a).toBeLessThan(0.8);
+  });
+
+  test('predicts the test images with the fit on all, and the out-of-fold ones without their patients', async () => {
+    const { fit, oof, test: predicted } = await stack(bold, noise);
+    expect(predicted).toEqual(combineValues([bold, noise], ['a', 'b'], fit));
+    // The same images: were they fitted with their own labels, the two would be equal.
+    expect(oof).not.toEqual(predicted);
+    expect(weightedLogLoss(predicted, labels)).toBeLessThan(weightedLogLoss(oof, labels));
+  });
 });

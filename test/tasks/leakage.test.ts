@@ -63,7 +63,7 @@ describe('before training', () => {
     const folder = await prepare(change);
     const out = { report: join(folder, 'out/report.json') };
     await runTask('tasks/leakage.ts', {
-      params: { n_folds: 2 },
+      params: { scheme: 'v1', n_folds: 2 },
       in: { folds: join(folder, 'folds'), table: join(folder, 'table.parquet') },
       out,
     });

@@ -1,0 +1,55 @@
+// Out-of-fold predictions with test-time augmentation: each fold's network on its validation images, as the test images are
+// predicted. Nothing is fitted on them: they tell the report what the four views are worth.
+import * as z from 'zod';
+import { defineTask, InputError } from '../engine/task.ts';
+import { CLASSES } from './classes.ts';
+import { TTA_VIEWS } from './learning/augment.ts';
+import { createLoader, loaderWorkers } from './learning/loader/loader.ts';
+import { modelParams } from './learning/params.ts';
+import { predict } from './learning/predictions.ts';
+import { createPredictor } from './learning/trainer.ts';
+import { type Predictions, readPredictions, writePredictions } from './tables/predictions.ts';
+
+export { loadImages } from './learning/loader/worker.ts';
+
+export default defineTask({
+  params: z.strictObject({ model: modelParams, batch: z.int().positive() }),
+  async run(context) {
+    const { model, batch } = context.params;
+    const [networks, folds] = [context.inputs('onnx'), context.inputs('oof')];
+    if (networks.length !== folds.length) throw new InputError(`${networks.length} networks, ${folds.length} folds`);
+    const loader = createLoader({
+      entry: import.meta.url,
+      workers: loaderWorkers(context.cores),
+      folder: context.input('images'),
+      kind: model.images,
+      size: model.input,
+    });
+    const parts: Predictions[] = [];
+    try {
+      for (const [fold, { path }] of networks.entries()) {
+        const { images } = readPredictions(folds[fold]!.path);
+        const network = await createPredictor(path, { threads: context.cores });
+        try {
+          const options = { load: loader.load, networks: [network], images, views: TTA_VIEWS, context };
+          parts.push(await predict({ ...options, batch: model.batch ?? batch }));
+        } finally {
+          await network.close();
+        }
+      }
+    } finally {
+      await loader.close();
+    }
+    writePredictions(context.output('oof'), joined(parts));
+  },
+});
+
+function joined(parts: readonly Predictions[]): Predictions {
+  const values = new Float64Array(parts.reduce((total, part) => total + part.values.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    values.set(part.values, at * CLASSES.length);
+    at += part.images.length;
+  }
+  return { images: parts.flatMap((part) => part.images), values };
+}
