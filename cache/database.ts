@@ -1,8 +1,10 @@
 // The index: one LMDB environment with the records, the stat cache and the trees. Writes gather in memory, are seen by
 // this process at once, and reach the disk in one transaction at the next `flush`. Several processes may have it open.
 // Not for network file systems: LMDB's lock lives in shared memory.
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { type Database as Lmdb, open, type RootDatabase } from 'lmdb';
 import type { Counters } from './counters.ts';
+import { copyOfIndex, enterIndex, suspectIndex } from './health.ts';
 import { bootNumber } from './process.ts';
 
 /** Records and hints of the caller, as JSON values. */
@@ -11,6 +13,8 @@ export type Space = 'records' | 'nodes' | 'code' | 'meta';
 export type Table = 'stats' | 'trees' | 'small' | 'stored';
 
 export interface Database {
+  /** A damaged index was found and replaced: what to tell a person. */
+  readonly repaired: string | null;
   /** Of this boot of the machine, to be kept with what is true only until the next. */
   readonly boot: number;
   get(space: Space, id: string): unknown;
@@ -24,6 +28,8 @@ export interface Database {
   keys(name: Space | Table): string[];
   /** One write transaction, in which no other process writes: what `work` reads is so until its removals are made. */
   exclusively(work: (remove: (name: Space | Table, key: string) => void) => void): Promise<void>;
+  /** From now on reads see what other processes have committed by now. */
+  refresh(): void;
   /** Bytes that wait in memory. */
   waitingBytes(): number;
   /** Puts all that waits, and `writes`, in one transaction, and returns when the disk has it. */
@@ -43,6 +49,7 @@ const TABLES: readonly Table[] = ['stats', 'trees', 'small', 'stored'];
 const MAX_ID = 1800;
 
 export function openDatabase(path: string, counters: Counters): Database {
+  const health = enterIndex(path, [...SPACES.map((name) => `${name}:json`), ...TABLES.map((name) => `${name}:binary`)]);
   const root: RootDatabase = open({ path, maxDbs: 16 });
   const stores = new Map<string, Lmdb>();
   for (const name of SPACES) stores.set(name, root.openDB({ name, encoding: 'json' }));
@@ -50,10 +57,20 @@ export function openDatabase(path: string, counters: Counters): Database {
   const waiting = new Map<string, Map<string, unknown>>();
   for (const name of stores.keys()) waiting.set(name, new Map());
   let bytes = 0;
+  let recorded = false;
 
   const lookup = (name: string, key: string): unknown => {
     const own = waiting.get(name)!;
-    return own.has(key) ? own.get(key) : stores.get(name)!.get(key);
+    if (own.has(key)) return own.get(key);
+    try {
+      return stores.get(name)!.get(key);
+    } catch (error) {
+      suspectIndex(path);
+      throw new Error(
+        `the cache's index ${path} is damaged at "${key.slice(0, 80)}": ${(error as Error).message}. Run again: it will be looked through and replaced.`,
+        { cause: error },
+      );
+    }
   };
   const set = (name: string, key: string, value: unknown): void => {
     if (key.length > MAX_ID) throw new Error(`internal error: a key of ${key.length} characters in ${name}`);
@@ -77,6 +94,7 @@ export function openDatabase(path: string, counters: Counters): Database {
   };
 
   return {
+    repaired: health.repaired,
     boot: bootNumber(),
     get: (space, id) => lookup(space, id),
     put: set,
@@ -109,11 +127,13 @@ export function openDatabase(path: string, counters: Counters): Database {
       });
       await root.flushed;
     },
+    refresh: () => root.resetReadTxn(),
     waitingBytes: () => bytes,
     async flush(writes = []) {
       for (const { space, id, value } of writes) set(space, id, value);
       if (bytes === 0) return;
       bytes = 0;
+      recorded ||= waiting.get('records')!.size > 0;
       const batch = [...waiting].map(([name, values]) => [name, new Map(values)] as const);
       try {
         await commitAll(batch);
@@ -127,6 +147,28 @@ export function openDatabase(path: string, counters: Counters): Database {
         for (const [key, value] of values) if (own.has(key) && own.get(key) === value) own.delete(key);
       }
     },
-    close: () => root.close(),
+    async close() {
+      if (recorded) await copyIndex(root, path);
+      await root.close();
+      health.leave();
+    },
   };
+}
+
+/** Larger than this, a copy a run would cost more than it is worth. */
+const MOST_COPIED_BYTES = 2 ** 30;
+
+/** What takes the place of an index that was damaged. A copy that fails is only a copy less. */
+async function copyIndex(root: RootDatabase, path: string): Promise<void> {
+  const unfinished = `${copyOfIndex(path)}.${process.pid}`;
+  try {
+    if (statSync(path).size > MOST_COPIED_BYTES) return;
+    await root.backup(unfinished, true);
+    const file = openSync(unfinished, 'r+');
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(unfinished, copyOfIndex(path));
+  } catch {
+    rmSync(unfinished, { force: true });
+  }
 }

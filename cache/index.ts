@@ -39,6 +39,8 @@ export interface Cache {
   /** The folder of this format version: DIR/v1. */
   readonly dir: string;
   readonly counters: Counters;
+  /** A damaged index was found at opening, set aside and replaced: what to tell a person. */
+  readonly repaired: string | null;
   /**
    * What lies at the absolute path, by the stat cache; only what changed is hashed. Null when nothing is there.
    * Remembered until `forget`. Throws on dangling links, loops of links, sockets, and what may not be read.
@@ -70,6 +72,8 @@ export interface Cache {
   get(space: Space, id: string): unknown;
   /** Every id of a space. */
   ids(space: Space): string[];
+  /** `get` and `has` see what other processes have committed by now; without, it may be as of a moment ago. */
+  refresh(): void;
   /** Seen by `get` at once, durable with the next `commit` or `close`. */
   put(space: Space, id: string, value: unknown): void;
   /** Everything saved before becomes durable, then these writes, in one transaction. Concurrent commits share one. */
@@ -102,6 +106,7 @@ export function openCache(options: CacheOptions): Cache {
   return {
     dir,
     counters,
+    repaired: database.repaired,
     look: looker.look,
     forget: looker.forget,
     async warm(paths) {
@@ -126,6 +131,7 @@ export function openCache(options: CacheOptions): Cache {
         : objects.holds(entry.digest),
     restore: (entry, target) => restoreArtifact(shelf, entry, target),
     get: (space, id) => database.get(space, id),
+    refresh: database.refresh,
     ids: (space) => database.keys(space),
     verify: (onProgress = () => {}) => verifyStore(shelf, dir, onProgress),
     damage: (entry, path) => artifactDamage(shelf, entry, path),

@@ -53,7 +53,9 @@ export function projectRoot(flags: CommonFlags): string {
 export function openSession(flags: CommonFlags): Session {
   const pipeline = loadProject(flags);
   const places = placesOf(pipeline.root);
-  return { pipeline, places, cache: openCache({ dir: places.cache }) };
+  const cache = openCache({ dir: places.cache });
+  if (cache.repaired !== null) process.stderr.write(`${cache.repaired}\n`);
+  return { pipeline, places, cache };
 }
 
 /** In the named folder, else in this one or the nearest above it, as git does. */

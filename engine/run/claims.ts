@@ -9,15 +9,19 @@ export type Claim =
   | { readonly taken: false; readonly owner: LockOwner; readonly freed: Promise<void> };
 
 export interface Claims {
+  /** False where the project's lock keeps other runs out already. */
+  readonly areShared: boolean;
   take(key: Key): Promise<Claim>;
 }
 
 export const noClaims: Claims = {
+  areShared: false,
   take: async () => ({ taken: true, release() {} }),
 };
 
 export function createClaims(cacheDir: string): Claims {
   return {
+    areShared: true,
     async take(key) {
       const folder = path.join(cacheDir, 'claims', key.slice(0, 2), key);
       const given = new AbortController();

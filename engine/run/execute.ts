@@ -6,6 +6,8 @@ import { confirmRuns } from '../exec/each/marker.ts';
 import type { EachMessage } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
+import { fail } from '../result.ts';
+import { recordOf } from '../state/record.ts';
 import { type Course, complete, failNode, type Outputs } from './context.ts';
 import { eachJobOf } from './patch.ts';
 import { prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
@@ -28,10 +30,15 @@ export async function executeNode(
     await claim.freed;
     return again();
   }
+  if (run.claims.areShared && doneMeanwhile(run, node, assessment)) {
+    claim.release();
+    run.scheduler.release(node, allotment);
+    return again();
+  }
   const finished = await runToEnd(run, node, allotment, assessment);
   const saved = finished.failure
     ? { ok: false as const, error: finished.failure }
-    : await saveOutputs(run.pipeline.root, run.cache, finished);
+    : await saveOutputs(run.pipeline.root, run.cache, finished).catch((error) => fail(unsaved(error, finished.log)));
   rmSync(finished.workplace.staging, { recursive: true, force: true });
   // GPUs stay taken until the outcome is told, so that no instant of the journal shows two nodes on one.
   const late = saved.ok && allotment.gpus.length > 0;
@@ -44,11 +51,27 @@ export async function executeNode(
   // Dependents may start on bytes that are in place; the outcome is told once it is durable.
   complete(run, node, saved.value);
   run.track(
-    settleRecord(run, finished, saved.value).finally(() => {
-      claim.release();
-      if (late) run.scheduler.release(node, allotment);
-    }),
+    settleRecord(run, finished, saved.value)
+      .catch((error) => failNode(run, node, unsaved(error, finished.log), finished.seconds))
+      .finally(() => {
+        claim.release();
+        if (late) run.scheduler.release(node, allotment);
+      }),
   );
+}
+
+/** Between our verdict and our claim another run may have come to its end with this key. */
+function doneMeanwhile(run: Course, node: Node, { key }: Assessment): boolean {
+  if (run.forced.has(node.name)) return false;
+  run.cache.refresh();
+  const record = recordOf(run.cache, key);
+  return record !== undefined && Object.values(record.outputs).every((entry) => run.cache.has(entry));
+}
+
+/** The disk is full, or may not be written: one message, nothing recorded. */
+function unsaved(error: unknown, log: string): Failure {
+  const message = `its outputs could not be stored: ${(error as Error).message}`;
+  return { kind: 'task', cause: 'infrastructure', message, hint: 'free space or permit writing, then run again', log };
 }
 
 type Ended = Finished & { readonly workplace: Workplace; readonly failure: Failure | null };

@@ -71,8 +71,8 @@ async function conduct(run: Context): Promise<Outcome> {
 
 async function runRest(context: Context, nodes: readonly Node[]): Promise<void> {
   rmSync(context.places.staging, { recursive: true, force: true });
-  const pending = new Set<Promise<void>>();
-  const run = await createCourse(context, nodes, pending);
+  const pending = createPending();
+  const run = await createCourse(context, nodes, pending.track);
   const assessments = new Map<string, Assessment>();
   const due = (node: Node) =>
     settle(run, node, (assessment) => {
@@ -80,6 +80,7 @@ async function runRest(context: Context, nodes: readonly Node[]): Promise<void> 
       run.scheduler.enqueue(node);
     });
   const halted = () => run.stopper.stopped() || (run.failures.length > 0 && !run.keepGoing);
+  pending.onBreak(run.stopper.stop);
   try {
     for (;;) {
       for (let list = run.scheduler.takeDue(); list.length > 0 && !halted(); list = run.scheduler.takeDue()) {
@@ -91,15 +92,42 @@ async function runRest(context: Context, nodes: readonly Node[]): Promise<void> 
           run.track(executeNode(run, node, allotment, assessment, () => due(node)));
         }
       }
-      if (pending.size === 0) return;
-      await Promise.race(pending);
+      if (pending.isEmpty()) return pending.throwIfBroken();
+      await pending.next();
     }
   } finally {
     run.executor.close();
   }
 }
 
-async function createCourse(context: Context, nodes: readonly Node[], pending: Set<Promise<void>>): Promise<Course> {
+/** The work under way. What throws is a defect or a broken disk: the rest is asked to stop, and then the error is thrown. */
+function createPending() {
+  const pending = new Set<Promise<void>>();
+  let broken: { readonly error: unknown } | null = null;
+  let onBreak = () => {};
+  return {
+    track(work: Promise<void>) {
+      const tracked: Promise<void> = work
+        .catch((error) => {
+          if (broken) return;
+          broken = { error };
+          onBreak();
+        })
+        .finally(() => pending.delete(tracked));
+      pending.add(tracked);
+    },
+    onBreak(callback: () => void) {
+      onBreak = callback;
+    },
+    isEmpty: () => pending.size === 0,
+    next: () => Promise.race(pending),
+    throwIfBroken() {
+      if (broken) throw broken.error;
+    },
+  };
+}
+
+async function createCourse(context: Context, nodes: readonly Node[], track: Course['track']): Promise<Course> {
   const { cache, places, pipeline, listener } = context;
   const limits = await context.capacity();
   listener({ type: 'run-planned', nodes: nodes.map(({ name }) => name), capacity: limits });
@@ -114,10 +142,7 @@ async function createCourse(context: Context, nodes: readonly Node[], pending: S
     bundles: createBundles(pipeline.root, places.code),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
     restoring: pLimit(4),
-    track(work) {
-      const tracked: Promise<void> = work.finally(() => pending.delete(tracked));
-      pending.add(tracked);
-    },
+    track,
   };
 }
 
