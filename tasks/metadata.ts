@@ -3,18 +3,15 @@
 import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { defineTask, InputError } from '../engine/task.ts';
-import { listDicomFolder } from './dicom/folder.ts';
-import { type HeaderBatch, type HeaderResult, type QuarantinedFile, scanHeaders } from './dicom/scan.ts';
-import { inBatches, runBatches } from './imaging/pool.ts';
+import { dicomPath, listDicomFolder } from './dicom/folder.ts';
+import { type QuarantinedFile, type ScannedFile, scanHeader } from './dicom/scan.ts';
 import { createMetadata, type MetadataRow } from './tables/metadata.ts';
 
-// The workers load this module and look the function up here.
-export { scanHeaders };
+// Worker threads load this module and look the function up here.
+export { scanHeader };
 
-// Some 20 ms of work: far more than handing a batch over costs, and little enough to share out evenly.
-const BATCH_FILES = 256;
-// Starting a worker costs some 0.3 s, as do so many headers that lie in the page cache.
-const FILES_WORTH_A_WORKER = 8192;
+/** Rows are handed to the table so many at a time. */
+const ROWS_AT_ONCE = 1024;
 const SHOWN_WARNINGS = 100;
 
 export default defineTask({
@@ -22,31 +19,17 @@ export default defineTask({
   async run(ctx) {
     const folder = ctx.input('images');
     const { images, others } = listDicomFolder(folder);
+    const files = await ctx.each(
+      images,
+      { key: (image) => image, inputs: (image) => [dicomPath(folder, image)], unit: 'files' },
+      scanHeader,
+    );
     const quarantine: QuarantinedFile[] = others.map((file) => ({
       file,
       status: 'left-out',
       reason: 'its name does not end in .dcm',
     }));
-    const table = await createMetadata(ctx.output('table'));
-    const seen = new Map<string, string>();
-    let [done, rows] = [0, 0];
-    await runBatches<HeaderBatch, HeaderResult>({
-      module: import.meta.url,
-      worker: scanHeaders,
-      exportedAs: 'scanHeaders',
-      cores: Math.min(ctx.cores, Math.ceil(images.length / FILES_WORTH_A_WORKER)),
-      signal: ctx.signal,
-      batches: batchesOf(folder, images),
-      async take(result, batch) {
-        refuseDuplicates(result.rows, seen);
-        await table.append(result.rows);
-        quarantine.push(...result.quarantine);
-        rows += result.rows.length;
-        done += batch.images.length;
-        ctx.progress(done, images.length, 'files');
-      },
-    });
-    await table.close();
+    const rows = await writeTable(ctx.output('table'), images, files, quarantine);
     if (rows === 0) throw new InputError(`${folder}: no usable image${summary(quarantine)}`);
     if (ctx.params.strict && quarantine.length > 0) {
       throw new InputError(
@@ -61,8 +44,32 @@ export default defineTask({
   },
 });
 
-function* batchesOf(folder: string, images: readonly string[]): Generator<HeaderBatch> {
-  for (const batch of inBatches(images, BATCH_FILES)) yield { folder, images: batch };
+/** Row by row, so that memory stays flat; adds to `quarantine`. Returns the number of rows. */
+async function writeTable(
+  path: string,
+  images: readonly string[],
+  files: Iterable<ScannedFile>,
+  quarantine: QuarantinedFile[],
+): Promise<number> {
+  const table = await createMetadata(path);
+  const seen = new Map<string, string>();
+  let batch: MetadataRow[] = [];
+  let [at, rows] = [0, 0];
+  const flush = async () => {
+    refuseDuplicates(batch, seen);
+    await table.append(batch);
+    rows += batch.length;
+    batch = [];
+  };
+  for (const { row, problem } of files) {
+    if (row) batch.push(row);
+    if (problem) quarantine.push({ file: `${images[at]}.dcm`, ...problem });
+    at++;
+    if (batch.length === ROWS_AT_ONCE) await flush();
+  }
+  await flush();
+  await table.close();
+  return rows;
 }
 
 function refuseDuplicates(rows: readonly MetadataRow[], seen: Map<string, string>): void {

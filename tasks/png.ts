@@ -1,22 +1,17 @@
 // A PNG of each kind for every image of the metadata table: three neighbouring slices, or three windows of one slice, cropped
 // to the head. One node makes all kinds, so that a DICOM file is decoded once. An image without readable pixels becomes
 // 512 x 512 zeros and is named in the log; `strict` makes it an error.
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { defineTask, InputError } from '../engine/task.ts';
+import { dicomPath } from './dicom/folder.ts';
 import { kindOf, WINDOW_NAMES } from './imaging/kinds.ts';
-import { runBatches } from './imaging/pool.ts';
-import { type RenderBatch, type RenderResult, renderStudies } from './imaging/render.ts';
+import { renderStudy, type Study } from './imaging/render.ts';
 import type { Triplet } from './imaging/triplets.ts';
 import { columnsOf, readCsv } from './tables/csv.ts';
 import { readMetadataColumns } from './tables/metadata.ts';
 
-// The workers load this module and look the function up here.
-export { renderStudies };
-
-// At least so many pictures a batch (some 0.3 s of work at 512 x 512), cut where a study ends.
-const BATCH_PICTURES = 24;
+// Worker threads load this module and look the function up here.
+export { renderStudy };
 
 const imageKind = z.string().refine((name) => kindOf(name) !== null, {
   error: ({ input }) =>
@@ -30,29 +25,28 @@ export default defineTask({
     const rows = await readMetadataColumns(ctx.input('table'), ['Image', 'StudyInstanceUID']);
     const studyOf = new Map(rows.map((row) => [row.Image, row.StudyInstanceUID]));
     const triplets = readTriplets(ctx.input('triplets'), studyOf);
-    const output = ctx.output('images');
-    for (const kind of kinds) mkdirSync(join(output, kind), { recursive: true });
-    const batches = studyBatches(triplets, studyOf);
-    const problems: RenderResult['problems'] = [];
-    let done = 0;
-    await runBatches<RenderBatch, RenderResult>({
-      module: import.meta.url,
-      worker: renderStudies,
-      exportedAs: 'renderStudies',
-      cores: Math.min(ctx.cores, batches.length),
-      signal: ctx.signal,
-      batches: batches.map((batch) => ({ folder: ctx.input('images'), output, kinds, triplets: batch })),
-      take(result, batch) {
-        problems.push(...result.problems);
-        done += batch.triplets.length;
-        ctx.progress(done, triplets.length, 'images');
+    const images = ctx.input('images');
+    // An item is a study: its slices are neighbours of each other and of no other study's, so each file is decoded once.
+    const studies = await ctx.each(
+      studiesOf(triplets, studyOf),
+      {
+        key: ({ uid }) => uid,
+        inputs: (study) => namesOf(study).map((image) => dicomPath(images, image)),
+        outputs: {
+          images: (study) => kinds.flatMap((kind) => study.triplets.map(([, image]) => `${kind}/${image}.png`)),
+        },
+        params: { kinds },
+        unit: 'studies',
       },
-    });
-    const lines = problems.map(({ image, reason }) => `${image}.dcm: ${reason}`);
+      renderStudy,
+    );
+    const lines = [...studies].flatMap(({ problems }) =>
+      problems.map(({ image, reason }) => `${image}.dcm: ${reason}`),
+    );
     if (strict && lines.length > 0)
       throw new InputError(`${lines.length} images that "strict" refuses:\n${lines.join('\n')}`);
     for (const line of lines) ctx.log(line); // The metadata task has warned of each file already.
-    ctx.log(`${done} images as ${kinds.join(' and ')}`);
+    ctx.log(`${triplets.length} images as ${kinds.join(' and ')}`);
   },
 });
 
@@ -71,18 +65,19 @@ function readTriplets(path: string, studyOf: ReadonlyMap<string, string>): Tripl
   return triplets;
 }
 
-/** Whole studies, several a batch where they are short: no slice is decoded by two workers. */
-function studyBatches(triplets: readonly Triplet[], studyOf: ReadonlyMap<string, string>): Triplet[][] {
-  const batches: Triplet[][] = [];
-  let batch: Triplet[] = [];
-  for (const [i, triplet] of triplets.entries()) {
-    const before = triplets[i - 1];
-    const isNewStudy = before !== undefined && studyOf.get(before[1]) !== studyOf.get(triplet[1]);
-    if (isNewStudy && batch.length >= BATCH_PICTURES) {
-      batches.push(batch);
-      batch = [];
-    }
-    batch.push(triplet);
+/** In the order of the triplets. */
+function studiesOf(triplets: readonly Triplet[], studyOf: ReadonlyMap<string, string>): Study[] {
+  const studies = new Map<string, Triplet[]>();
+  for (const triplet of triplets) {
+    const uid = studyOf.get(triplet[1])!;
+    const list = studies.get(uid);
+    if (list) list.push(triplet);
+    else studies.set(uid, [triplet]);
   }
-  return batch.length > 0 ? [...batches, batch] : batches;
+  return Array.from(studies, ([uid, list]) => ({ uid, triplets: list }));
+}
+
+/** Every image that a picture of the study shows. */
+function namesOf({ triplets }: Study): string[] {
+  return [...new Set(triplets.flat())];
 }

@@ -1,37 +1,25 @@
-// A worker's share of the metadata task: the headers of some files of a folder.
+// An item of the metadata task: one file's header as a row of the table, or what is wrong with the file.
+import type { ItemContext } from '../../engine/task.ts';
 import type { MetadataRow } from '../tables/metadata.ts';
 import { dicomPath } from './folder.ts';
 import { readHeader } from './header.ts';
 import { describeImage, type Problem } from './image.ts';
-
-export interface HeaderBatch {
-  readonly folder: string;
-  readonly images: readonly string[];
-}
 
 /** An entry of the quarantine list. */
 export interface QuarantinedFile extends Problem {
   readonly file: string;
 }
 
-export interface HeaderResult {
-  readonly rows: MetadataRow[];
-  readonly quarantine: QuarantinedFile[];
+/** A file may have both: a row, and a problem that does not keep it out of the table. */
+export interface ScannedFile {
+  readonly row: MetadataRow | null;
+  readonly problem: Problem | null;
 }
 
-export function scanHeaders({ folder, images }: HeaderBatch): HeaderResult {
-  const result: HeaderResult = { rows: [], quarantine: [] };
-  for (const image of images) {
-    const { row, problem } = scanFile(folder, image);
-    if (row) result.rows.push(row);
-    if (problem) result.quarantine.push({ file: `${image}.dcm`, ...problem });
-  }
-  return result;
-}
-
-function scanFile(folder: string, image: string): { row: MetadataRow | null; problem: Problem | null } {
+/** Reads the header of `image` (a name without `.dcm`) in the input `images`. A file that cannot be read is a problem, no error. */
+export function scanHeader(image: string, { input }: Pick<ItemContext<undefined>, 'input'>): ScannedFile {
   try {
-    const header = readHeader(dicomPath(folder, image));
+    const header = readHeader(dicomPath(input('images'), image));
     if ('reason' in header) return { row: null, problem: { status: 'left-out', reason: header.reason } };
     return describeImage(image, header);
   } catch (error) {

@@ -1,6 +1,6 @@
-// A worker's share of the png task: the pictures of some studies, of all kinds at once. Slices of a study are walked in
-// order, and the three that a picture may need are kept, so that every DICOM file is read and decoded once.
+// An item of the png task: the pictures of a study, of all kinds at once. Its slices are walked in order, and the three that a picture may need are kept, so that every DICOM file is read and decoded once.
 import { join } from 'node:path';
+import type { ItemContext } from '../../engine/task.ts';
 import { dicomPath } from '../dicom/folder.ts';
 import { readImage, type StoredImage } from '../dicom/pixels.ts';
 import { cropHead, emptyImage, type RgbImage } from './crop.ts';
@@ -13,13 +13,15 @@ import { type ByteTable, clipTable, WINDOWS, windowTable } from './windows.ts';
 /** The kinds that the published solution uses. */
 export const PNG_KINDS = ['adjacent_hu', 'brain_subdural_bone'] as const;
 
-export interface RenderBatch {
-  readonly folder: string;
-  /** Pictures are written to `output/KIND/IMAGE.png`; the folders exist. */
-  readonly output: string;
-  readonly kinds: readonly string[];
-  /** Whole studies, slices in order. */
+export interface Study {
+  /** StudyInstanceUID. */
+  readonly uid: string;
+  /** Slices in order. */
   readonly triplets: readonly Triplet[];
+}
+
+export interface RenderParams {
+  readonly kinds: readonly string[];
 }
 
 export interface RenderResult {
@@ -31,7 +33,12 @@ export interface RenderResult {
 type Slice = Planes;
 type SliceOf = (image: string) => Promise<Slice | null>;
 
-export async function renderStudies({ folder, output, kinds, triplets }: RenderBatch): Promise<RenderResult> {
+/** Reads from the input `images`, writes KIND/IMAGE.png in the output `images`; the folders exist. */
+export async function renderStudy(
+  { triplets }: Study,
+  { params: { kinds }, input, output }: ItemContext<RenderParams>,
+): Promise<RenderResult> {
+  const folder = input('images');
   const result: RenderResult = { problems: [] };
   const pictures = kinds.map((name) => kindOf(name)!);
   const channels = [...new Set(pictures.flatMap((kind) => kind.channels))];
@@ -47,7 +54,7 @@ export async function renderStudies({ folder, output, kinds, triplets }: RenderB
     for (const image of kept.keys()) if (!triplet.includes(image)) kept.delete(image);
     for (const kind of pictures) {
       const picture = await drawPicture(kind, channels, triplet, sliceOf, result);
-      await writePng(join(output, kind.name, `${triplet[1]}.png`), picture);
+      await writePng(join(output('images'), kind.name, `${triplet[1]}.png`), picture);
     }
   }
   return result;
