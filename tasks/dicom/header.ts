@@ -89,7 +89,7 @@ export function damageOf(error: unknown): string {
 
 /** One value as text, trimmed; undefined where the element is absent or empty. UTF-8 where the file declares it. */
 export function textOf(dataSet: DataSet, tag: string, index = 0): string | undefined {
-  const text = dataSet.string(tag, index);
+  const text = valueAt(dataSet, tag, index);
   if (!text) return undefined;
   const isUtf8 = dataSet.string('x00080005')?.includes('192');
   return isUtf8 ? Buffer.from(text, 'latin1').toString('utf8') : text;
@@ -97,8 +97,13 @@ export function textOf(dataSet: DataSet, tag: string, index = 0): string | undef
 
 /** One value of a decimal string; undefined where absent or not a number. */
 export function decimalOf(dataSet: DataSet, tag: string, index = 0): number | undefined {
-  const value = dataSet.floatString(tag, index);
-  return value === undefined || Number.isNaN(value) ? undefined : value;
+  const value = Number.parseFloat(valueAt(dataSet, tag, index) ?? '');
+  return Number.isFinite(value) ? value : undefined;
+}
+
+/** Not by the library's own index, which fails on a value that is not there. */
+function valueAt(dataSet: DataSet, tag: string, index: number): string | undefined {
+  return dataSet.string(tag)?.split('\\')[index]?.trim();
 }
 
 function readStart(file: number, sizeBytes: number): Uint8Array {

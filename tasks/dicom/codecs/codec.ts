@@ -1,5 +1,5 @@
 // What a codec is: the compressed bytes of one greyscale frame to its samples. Codecs load when the first file needs them, and
-// a codec that threw is loaded anew, for a WebAssembly module that failed is in no state that one can rely on.
+// a codec whose WebAssembly crashed is loaded anew, for its memory is in no state that one can rely on.
 import type { CodecName } from '../syntax.ts';
 
 /** What the header promises; a stream that says otherwise is refused before anything is allocated for it. */
@@ -42,7 +42,7 @@ export async function loadCodec(name: CodecName): Promise<void> {
       }
       return samples;
     } catch (error) {
-      loaded.delete(name);
+      if (error instanceof WebAssembly.RuntimeError) loaded.delete(name);
       throw error;
     }
   });
