@@ -9,7 +9,8 @@ import { red } from './style.ts';
 
 const WIDTH = 100;
 
-function createProgram(finish: (code: number) => void): Command {
+/** With all commands, or the one that is meant alone: making the others takes a few milliseconds. */
+function createProgram(word: string | undefined, finish: (code: number) => void): Command {
   const program = new Command('dag')
     .description('Builds what pipeline.yml declares, and only what is stale.')
     .usage('COMMAND [options]')
@@ -20,7 +21,8 @@ function createProgram(finish: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(red(text)), getOutHelpWidth: helpWidth })
     .configureHelp({ subcommandTerm: (command) => command.name() });
-  for (const spec of COMMANDS) addCommand(program, spec, finish);
+  const meant = COMMANDS.filter(({ words }) => words.split(' ')[0] === word);
+  for (const spec of meant.length > 0 ? meant : COMMANDS) addCommand(program, spec, finish);
   program.commandsGroup('Set up:').helpCommand('help [command]', 'the page of a command');
   program
     .command('__complete <line>', { hidden: true })
@@ -78,7 +80,7 @@ export async function main(words: readonly string[]): Promise<number> {
     const finish = (value: number) => {
       code = value;
     };
-    await createProgram(finish).parseAsync(words.length > 0 ? words : ['--help'], { from: 'user' });
+    await createProgram(words[0], finish).parseAsync(words.length > 0 ? words : ['--help'], { from: 'user' });
     return code;
   } catch (error) {
     return explain(error);
@@ -91,8 +93,21 @@ function explain(error: unknown): number {
     process.stderr.write(`${error.message}\n`);
     return EXIT.usage;
   }
+  if (isMachineTrouble(error)) {
+    process.stderr.write(`${red('error')}: ${(error as Error).message}\n`);
+    return EXIT.failed;
+  }
   process.stderr.write(`${red('internal error')}: ${error instanceof Error ? error.stack : String(error)}\n`);
   return EXIT.failed;
+}
+
+const MACHINE_TROUBLE = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'ENOMEM', 'EMFILE']);
+
+/** A full or read-only disk is no defect of ours: its message says all. */
+function isMachineTrouble(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, cause } = error as NodeJS.ErrnoException;
+  return MACHINE_TROUBLE.has(code ?? '') || isMachineTrouble(cause);
 }
 
 declare const DAG_VERSION: string;
