@@ -76,7 +76,7 @@ function removeDead(markers: string): boolean {
   return died;
 }
 
-function headFault(index: string): string | null {
+export function headFault(index: string): string | null {
   const file = openSync(index, 'r');
   try {
     const { size } = fstatSync(file);
