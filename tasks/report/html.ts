@@ -49,7 +49,7 @@ export function findingsList(list: readonly { holds: boolean | undefined; text: 
   const each = list.map(({ holds, text }) => {
     const mark = holds === undefined ? '–' : holds ? '✓' : '✗';
     const name = holds === undefined ? 'open' : holds ? 'yes' : 'no';
-    return `<li class="${name}"><b aria-label="${name}">${mark}</b> ${escaped(text)}</li>`;
+    return `<li class="${name}"><b aria-label="${name}">${mark}</b><span>${escaped(text)}</span></li>`;
   });
   return `<ul class="findings">${each.join('')}</ul>`;
 }
@@ -111,8 +111,8 @@ figure svg { max-width: 100%; height: auto; }
 .tile span { color: #5f6368; font-size: 13px; }
 .tile strong { font-size: 26px; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .findings { list-style: none; padding: 0; }
-.findings li { padding-left: 26px; text-indent: -26px; margin: 4px 0; }
-.findings b { display: inline-block; width: 26px; text-indent: 0; }
+.findings li { display: flex; margin: 4px 0; }
+.findings b { flex: 0 0 26px; }
 .yes b { color: #137333; } .no b { color: #b3261e; } .open b { color: #5f6368; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin: 12px 0; }
 .sheet figure { margin: 0; break-inside: avoid; }
@@ -136,7 +136,9 @@ pre { background: #f1f3f4; padding: 10px 12px; border-radius: 6px; overflow-x: a
   nav { display: none; }
   h2 { break-after: avoid; margin-top: 20px; padding-top: 10px; font-size: 15px; }
   h3, .caption { break-after: avoid; }
-  figure, .tile, tr { break-inside: avoid; }
+  figure, .tile, .table { break-inside: avoid; }
+  section > p { break-after: avoid; }
+  .tiles { grid-template-columns: repeat(4, 1fr); }
   .wide { overflow: visible; }
   th, td { padding: 2px 8px 2px 0; font-size: 10px; white-space: normal; }
   .tile strong { font-size: 18px; }
@@ -144,6 +146,6 @@ pre { background: #f1f3f4; padding: 10px 12px; border-radius: 6px; overflow-x: a
   .sheet.pairs { grid-template-columns: repeat(3, 1fr); }
   .sheet figcaption { font-size: 9px; }
   .beside figure { flex: 1 1 45%; max-width: 48%; }
-  pre { white-space: pre-wrap; }
+  pre { white-space: pre-wrap; font-size: 10px; }
 }
 `;

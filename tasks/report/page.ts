@@ -40,7 +40,8 @@ export function reportPage(findings: Findings, plots: Plots, pictures: Pictures)
   );
 }
 
-function verdict({ ensemble, models, best, balances, training }: Findings): string {
+function verdict(findings: Findings): string {
+  const { ensemble, models, balances, training } = findings;
   const { auc, averagePrecision, sensitivityAt90Specificity } = ensemble.classes.any;
   const between = (low: number | null, high: number | null, places: number): string =>
     `95 %: ${digits(low, places)}–${digits(high, places)}`;
@@ -64,12 +65,7 @@ function verdict({ ensemble, models, best, balances, training }: Findings): stri
   const named = (all: readonly { name: string }[]): string => all.map((model) => model.name).join(', ');
   const folds = new Set(training.map((row) => row.fold)).size;
   return `${numbers}${findingsList([
-    {
-      holds: best && (best.change.value ?? 0) < 0,
-      text: best
-        ? `The ensemble ${(best.change.value ?? 0) < 0 ? 'is better' : 'is no better'} than the best single model, ${best.model}: change of loss ${change(best.change)}.`
-        : 'There is one model, so the ensemble is that model.',
-    },
+    ensembleFinding(findings),
     {
       holds: smoothed.length === models.length,
       text:
@@ -89,6 +85,18 @@ function verdict({ ensemble, models, best, balances, training }: Findings): stri
       text: `No patient is on both sides of any of ${models.length * folds} trainings (scheme ${balances.map((each) => each.scheme).join(', ')}), and what smoothing and ensemble were fitted on is out of fold: checked image by image.`,
     },
   ])}`;
+}
+
+function ensembleFinding({ best, ensembleFit: { weights } }: Findings): { holds: boolean | undefined; text: string } {
+  if (!best) return { holds: undefined, text: 'There is one model, so the ensemble is that model.' };
+  const alone = Object.entries(weights ?? {}).find(([, weight]) => weight > 1 - 1e-6)?.[0];
+  if (alone !== undefined) {
+    return { holds: false, text: `The ensemble is no better than ${alone} alone: the fit gives it all the weight.` };
+  }
+  const better = (best.change.value ?? 0) < 0;
+  const verb = better ? 'is better' : 'is no better';
+  const text = `The ensemble ${verb} than the best single model, ${best.model}: change of loss ${change(best.change)}.`;
+  return { holds: better, text };
 }
 
 function dataSection({ cards, ensemble, images }: Findings): string {
@@ -192,7 +200,7 @@ function lineageSection({ settings, modelSettings, digests, bootstrap }: Finding
   return section(
     'lineage',
     'Lineage',
-    '<p>Every number here follows from the files and settings below; the same ones give the same page to the byte. With them in place:</p>',
+    '<p>Every number here follows from the files and settings below; the same ones give the same page to the byte. With them in place, and the profile of this run:</p>',
     `<pre>npx dag run report${escaped(set.map((each) => ` \\\n  --set ${each}`).join(''))}</pre>`,
     '<p><code>npx dag why report</code> names what changed since; <code>npx dag graph</code> draws all the steps in between.</p>',
     table(['Model', ...keys], models, 'Models'),

@@ -1,11 +1,11 @@
 // What the report says of one set of predictions: each metric with its 95 % interval from a bootstrap of patients. The classes
 // are scored on worker threads where there are enough images for that to pay.
 import { CLASSES, type ClassName } from '../classes.ts';
-import { runBatches } from '../imaging/pool.ts';
 import { ece, rank, rankMetrics } from '../metrics.ts';
 import { type Draws, intervalOf } from '../statistics/draws.ts';
 import { type Estimate, estimate, imageLosses, meanEstimate } from '../statistics/losses.ts';
 import { CLASS_STATISTICS, type ClassColumn, classReplicates } from '../statistics/rank_bootstrap.ts';
+import { mapOnThreads, type Threads } from '../statistics/threads.ts';
 
 export interface ClassScores {
   /** Images with the label. */
@@ -19,14 +19,6 @@ export interface ClassScores {
 export interface Scores {
   readonly weightedLogLoss: Estimate;
   readonly classes: Record<ClassName, ClassScores>;
-}
-
-export interface Threads {
-  /** `import.meta.url` of the task's entry, which exports `scoreClass`. */
-  readonly module: string;
-  readonly cores: number;
-  readonly signal: AbortSignal;
-  readonly progress: (done: number, total: number) => void;
 }
 
 /** One class of one set: what a worker is given. */
@@ -44,21 +36,11 @@ export async function scoreSets(
   draws: Draws,
   threads: Threads,
 ): Promise<Map<string, Scores>> {
-  const found: ClassScores[] = [];
   const total = sets.size * CLASSES.length;
-  const take = (result: ClassScores): void => {
-    threads.progress(found.push(result), total);
-  };
-  const { module, cores, signal } = threads;
   const isSmall = draws.groupOf.length * draws.replicates < WORTH_THREADS;
-  await runBatches<ClassJob, ClassScores>({
-    module,
-    worker: scoreClass,
-    exportedAs: 'scoreClass',
-    cores: isSmall ? 1 : Math.min(cores, total),
-    signal,
-    batches: jobsOf(sets, labels, draws),
-    take,
+  const found = await mapOnThreads(jobsOf(sets, labels, draws), total, scoreClass, 'scoreClass', {
+    ...threads,
+    cores: isSmall ? 1 : threads.cores,
   });
   const names = [...sets.keys()];
   return new Map(

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   auc,
   averagePrecision,
@@ -16,6 +19,7 @@ import {
 } from '../../tasks/metrics.ts';
 import { BLOCK, type Draws, intervalOf, meanReplicates, quantile, timesOf } from '../../tasks/statistics/draws.ts';
 import { classReplicates } from '../../tasks/statistics/rank_bootstrap.ts';
+import { mapOnThreads } from '../../tasks/statistics/threads.ts';
 
 interface Ranked {
   name: string;
@@ -215,4 +219,24 @@ describe('bootstrap', () => {
       expect(found[r]).toBeCloseTo(rankMetrics(rank(scores), labels, weights).auc, 12);
     }
   });
+});
+
+test('jobs on threads come back in their order, as many threads as there are', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dag-threads-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'entry.mjs'), 'export const double = (job) => 2 * job;\n');
+  const entry = pathToFileURL(join(folder, 'entry.mjs')).href;
+  const jobs = Array.from({ length: 20 }, (_, i) => i);
+  const seen: number[] = [];
+  const options = {
+    module: entry,
+    signal: new AbortController().signal,
+    progress: (done: number) => void seen.push(done),
+  };
+  const double = (job: number): number => 2 * job;
+  const one = await mapOnThreads(jobs, 20, double, 'double', { ...options, cores: 1 });
+  const three = await mapOnThreads(jobs, 20, double, 'double', { ...options, cores: 3 });
+  expect(one).toEqual(jobs.map(double));
+  expect(three).toEqual(one);
+  expect(seen).toEqual([...jobs, ...jobs].map((i) => i + 1));
 });
