@@ -292,6 +292,14 @@ describe('ctx.each', () => {
     expect(p.read('out/table.txt')).toContain('b.txt {"problem":"soft"}');
   });
 
+  test('an audit does every item again, and compares', async () => {
+    const p = wordsProject({ a: 'one', b: 'two' });
+    await done(p);
+    p.write('diary.txt', '');
+    expect((await p.dag('verify', '--rerun', 'shout')).code).toBe(0);
+    expect(diary(p)).toEqual(['a.txt', 'b.txt']);
+  });
+
   test('does not believe an item that read an input while it was changed', async () => {
     const p = wordsProject({ a: 'wait', b: 'two' });
     const run = await untilItWaits(p);
@@ -311,6 +319,7 @@ describe('ctx.each', () => {
       fc.record({ kind: fc.constant('run' as const) }),
       fc.record({ kind: fc.constant('tamper' as const), name }),
       fc.record({ kind: fc.constant('kill' as const) }),
+      fc.record({ kind: fc.constant('clear' as const) }),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 8 }), async (steps) => {
@@ -319,6 +328,7 @@ describe('ctx.each', () => {
           if (one.kind === 'write') p.write(`words/${one.name}.txt`, one.text);
           else if (one.kind === 'remove') rmSync(p.path(`words/${one.name}.txt`), { force: true });
           else if (one.kind === 'tamper') tamper(p, `out/loud/${one.name}.txt`);
+          else if (one.kind === 'clear') rmSync(p.path('out'), { recursive: true, force: true });
           else if (one.kind === 'run') await finish(p);
           else await killWhereItWaits(p);
         }

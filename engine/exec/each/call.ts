@@ -81,6 +81,7 @@ function checkFiles(keys: readonly string[], files: Call['files']): void {
 
 function isPlain(file: string): boolean {
   return (
+    file !== '' &&
     file !== '.' &&
     !path.posix.isAbsolute(file) &&
     !file.startsWith('..') &&
