@@ -37,7 +37,7 @@ export async function auditCommand(
   const capacity = await machineCapacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
   const stopper = createStopper();
   const restore = onSignals(stopper.stop, (message) => process.stderr.write(`\n${message}\n`));
-  const bundles = createBundles(pipeline.root, places.code);
+  const bundles = createBundles(pipeline.root, places.code, async () => true);
   const nodes: { name: string; seconds: number; outcome: AuditOutcome }[] = [];
   try {
     for (const { node, assessment, record } of ready) {

@@ -54,6 +54,13 @@ export function filesRead(root: string, module: string, cache: Cache): string[] 
   return Object.keys(remembered?.read ?? {}).map((file) => path.resolve(root, file));
 }
 
+/** Whether a module's code still has this digest, past what was looked at before. */
+export async function isCodeAsItWas(root: string, module: string, digest: string, cache: Cache): Promise<boolean> {
+  for (const file of filesRead(root, module, cache)) cache.forget(file);
+  const code = (await codeOf(root, [module], cache)).get(module)!;
+  return code.ok && code.value.digest === digest;
+}
+
 function recall(root: string, module: string, cache: Cache): Code | null {
   const remembered = cache.get('code', module) as Remembered | undefined;
   if (remembered?.format !== FORMAT) return null;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Allotment, Failure, Listener } from '../event.ts';
-import type { Executor } from '../exec/executor.ts';
+import type { Executor, Launch } from '../exec/executor.ts';
 import type { EachJob, FromChild, ModuleJob } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
@@ -43,11 +43,18 @@ export function prepareWorkplace(root: string, places: Places, node: Node, asses
 
 export type Bundles = (module: string) => Promise<string>;
 
-/** Bundles each module once a run, under `.dag/code` so that its npm imports resolve from the project. */
-export function createBundles(root: string, folder: string): Bundles {
+/** The code that a node's key was made of is not the code that there is: its result would be recorded for another's. */
+class CodeChanged extends Error {}
+
+/**
+ * Bundles each module once a run, under `.dag/code` so that its npm imports resolve from the project. `isAsKeyed` is
+ * asked after the files were read: whether they are those that keys were made of.
+ */
+export function createBundles(root: string, folder: string, isAsKeyed: (module: string) => Promise<boolean>): Bundles {
   const made = new Map<string, Promise<string>>();
   const make = async (module: string) => {
-    const bytes = await bundleToRun(root, module);
+    const bytes = await bundleToRun(root, module).catch(() => null);
+    if (!bytes || !(await isAsKeyed(module))) throw new CodeChanged();
     const file = path.join(
       folder,
       `${path.basename(module).replace(/\W+/g, '_')}-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}.mjs`,
@@ -82,11 +89,13 @@ export interface ProcessRequest {
 /** Runs the node's process to its end; null is success. */
 export async function runProcess(request: ProcessRequest): Promise<Failure | null> {
   const { root, node, allotment, workplace } = request;
+  const work = await workOf(request);
+  if (!work) return codeChanged(node);
   const running = request.executor.launch({
     root,
     log: workplace.log,
     environment: environmentOf(allotment, request.machineHasGpus),
-    work: node.action.kind === 'shell' ? node.action : { kind: 'module', job: await jobOf(request, node.action.path) },
+    work,
     timeoutMs: node.timeoutMs,
     onMessage(message) {
       if (message.type !== 'index') return request.onMessage(message);
@@ -95,6 +104,27 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
   });
   request.stopper.watch(running);
   return running.ended.finally(() => request.stopper.unwatch(running));
+}
+
+/** Null when the code was edited since the run looked at it. */
+async function workOf(request: ProcessRequest): Promise<Launch['work'] | null> {
+  const { action } = request.node;
+  if (action.kind === 'shell') return action;
+  try {
+    return { kind: 'module', job: await jobOf(request, action.path) };
+  } catch (error) {
+    if (error instanceof CodeChanged) return null;
+    throw error;
+  }
+}
+
+function codeChanged({ action }: Node): Failure {
+  const module = action.kind === 'module' ? action.path : '';
+  return {
+    kind: 'input',
+    message: `the code of ${module} was edited since this run began, so it was not started`,
+    hint: 'run again: the new run begins with the new code',
+  };
 }
 
 /** A node sees its own GPUs only: none, where the machine has some that were given to others. */

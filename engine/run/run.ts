@@ -5,6 +5,7 @@ import type { Failure, RunSummary } from '../event.ts';
 import { createLocalExecutor } from '../exec/local.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
+import { isCodeAsItWas } from '../plan/code.ts';
 import { dependencies, outputsOnDisk } from '../plan/plan.ts';
 import { stateOf } from '../state/record.ts';
 import { createClaims, noClaims } from './claims.ts';
@@ -139,7 +140,9 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
     limits,
     scheduler: createScheduler(nodes, dependents, priority, createSlots(limits)),
     executor: (context.createExecutor ?? createLocalExecutor)(pipeline.root),
-    bundles: createBundles(pipeline.root, places.code),
+    bundles: createBundles(pipeline.root, places.code, (module) =>
+      isCodeAsItWas(pipeline.root, module, context.codes.get(module)!.digest, cache),
+    ),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
     restoring: pLimit(4),
     track,

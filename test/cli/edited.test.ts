@@ -1,0 +1,64 @@
+// Code that is edited while a run goes on: its result must never be recorded for what it was before.
+import { afterEach, expect, test } from 'vitest';
+import { createProject, type Project } from '../rigs/project.ts';
+import { began, go, handHeld } from './rig.ts';
+
+const open: Project[] = [];
+afterEach(() => {
+  for (const project of open.splice(0)) project.remove();
+});
+
+function project(): Project {
+  const made = createProject({
+    'pipeline.yml': `
+tasks:
+  first: { run: "${handHeld('first')}; echo x > \${out.x}", out: { x: out/first } }
+  second: { use: second.ts, in: { x: "\${first.x}" }, out: { x: out/second } }
+`,
+    'second.ts': `
+import { writeFileSync } from 'node:fs';
+import { word } from './word.ts';
+export default { run(ctx: any) { writeFileSync(ctx.output('x'), word); } };
+`,
+    'word.ts': "export const word = 'old';\n",
+  });
+  open.push(made);
+  return made;
+}
+
+test('a node whose code was edited since the run began is not run, and the next run makes it with the new code', async () => {
+  const p = project();
+  const run = p.dag('run');
+  await began(p, 'first');
+  p.edit('word.ts', 'old', 'new');
+  go(p, 'first');
+  const answer = await run;
+  expect(answer.code).toBe(2);
+  expect(answer.stderr).toContain('the code of second.ts was edited since this run began');
+  expect(await p.run()).toMatchObject({ ran: ['second'], fresh: ['first'] });
+  expect(p.read('out/second')).toBe('new');
+  p.edit('word.ts', 'new', 'old');
+  expect((await p.run()).ran).toEqual(['second']);
+  expect(p.read('out/second')).toBe('old');
+});
+
+test('code that no longer builds when its node is due is told', async () => {
+  const p = project();
+  const run = p.dag('run');
+  await began(p, 'first');
+  p.edit('word.ts', "'old'", "'old");
+  go(p, 'first');
+  expect((await run).stderr).toContain('was edited since this run began');
+  p.edit('word.ts', "'old", "'old'");
+  expect((await p.run()).ran).toEqual(['second']);
+});
+
+test('a comment is no edit', async () => {
+  const p = project();
+  const run = p.dag('run');
+  await began(p, 'first');
+  p.edit('word.ts', 'export', '// A word.\nexport');
+  go(p, 'first');
+  expect((await run).code).toBe(0);
+  expect((await p.run()).ran).toEqual([]);
+});
