@@ -147,3 +147,28 @@ describe('each of these is one clear error, and nothing is written', () => {
     expect(problems).toHaveLength(4);
   });
 });
+
+describe('without labels, as for inference', () => {
+  async function check(files: string[]) {
+    const folder = join(root, String(cases++));
+    mkdirSync(join(folder, 'images'), { recursive: true });
+    for (const file of files) writeFileSync(join(folder, 'images', file), '');
+    const images = join(folder, 'images');
+    const csv = join(folder, 'labels.csv');
+    const result = await runTask('tasks/labels.ts', {
+      in: { labels: [], sample: [], train: images, test: images },
+      out: { csv },
+    });
+    return { ...result, csv: readFileSync(csv, 'utf8') };
+  }
+
+  test('the images are counted, and the table has no rows', async () => {
+    const { csv, logs } = await check(['a.dcm', 'b.dcm']);
+    expect(logs).toEqual(['2 images, without labels']);
+    expect(csv.split('\n')).toHaveLength(2);
+  });
+
+  test('a folder without images is an error', async () => {
+    await expect(check(['notes.txt'])).rejects.toThrow('images: no .dcm files in this folder');
+  });
+});

@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { writePredictions } from '../../tasks/tables/predictions.ts';
 import { runTask } from '../rigs/task.ts';
+import { drawSlices, writeTable } from './tables.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'dag-submission-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -70,4 +71,31 @@ test('predicted images that nobody asked for are left out, and named', async () 
   const { csv, warnings } = await submit(['ID_a', 'ID_b', 'ID_c'], ['ID_b_any']);
   expect(csv).toBe('ID,Label\nID_b_any,0.000001\n');
   expect(warnings[0]).toMatch(/^predicted, but not asked for by .*sample.csv and left out: 2 images: ID_a, ID_c$/);
+});
+
+describe('before any training', () => {
+  const slices = drawSlices({ patients: 1, slices: 2 });
+  const ids = (images: readonly string[]): string[] =>
+    images.flatMap((image) => TYPES.map((type) => `${image}_${type}`));
+
+  async function check(asked: string[]) {
+    const at = (name: string): string => join(root, `${cases}-${name}`);
+    cases++;
+    await writeTable(at('table.parquet'), slices);
+    writeFileSync(at('sample.csv'), ['ID,Label', ...asked.map((id) => `${id},0.5`), ''].join('\n'));
+    const out = { report: at('report.json') };
+    await runTask('tasks/dry_submission.ts', { in: { table: at('table.parquet'), sample: at('sample.csv') }, out });
+    return JSON.parse(readFileSync(out.report, 'utf8')) as unknown;
+  }
+
+  test('a sample whose images all have metadata passes', async () => {
+    const images = slices.map((slice) => slice.image);
+    expect(await check(ids(images))).toEqual({ rows: 6 * images.length, images: images.length, left_out: 0 });
+  });
+
+  test('a test image that was put aside is an error that names its IDs', async () => {
+    await expect(check(ids([slices[0]!.image, 'ID_broken']))).rejects.toThrow(
+      /what cannot be predicted, for the image was put aside .*: 6 IDs: ID_broken_epidural, /,
+    );
+  });
 });
