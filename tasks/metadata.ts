@@ -1,10 +1,14 @@
-// A folder of DICOM files becomes the metadata table. Only headers are read. A file that is no usable image is left out,
-// one with too little pixel data stays in (its picture will be all zero); both are named, and `strict` makes them errors.
+// A folder of DICOM files becomes the metadata table and a data card. Only headers are read. A file that is no usable image is
+// left out, so that its neighbours become each other's; one without its pixel data stays in (its picture will be all zero).
+// Both are named in the quarantine list, whose length is capped, and `strict` makes them errors.
 import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import { defineTask, InputError } from '../engine/task.ts';
+import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { dicomPath, listDicomFolder } from './dicom/folder.ts';
 import { type QuarantinedFile, type ScannedFile, scanHeader } from './dicom/scan.ts';
+import { quarantineCap, refuseTooMany } from './metadata/cap.ts';
+import type { DataCard } from './metadata/card.ts';
+import { type Collector, createCollector } from './metadata/collect.ts';
 import { createMetadata, type MetadataRow } from './tables/metadata.ts';
 
 // Worker threads load this module and look the function up here.
@@ -15,7 +19,7 @@ const ROWS_AT_ONCE = 1024;
 const SHOWN_WARNINGS = 100;
 
 export default defineTask({
-  params: z.strictObject({ strict: z.boolean() }),
+  params: z.strictObject({ strict: z.boolean(), max_quarantine: quarantineCap.default('10%') }),
   async run(ctx) {
     const folder = ctx.input('images');
     const { images, others } = listDicomFolder(folder);
@@ -24,64 +28,52 @@ export default defineTask({
       { key: (image) => image, inputs: (image) => [dicomPath(folder, image)], unit: 'files' },
       scanHeader,
     );
-    const quarantine: QuarantinedFile[] = others.map((file) => ({
-      file,
-      status: 'left-out',
-      reason: 'its name does not end in .dcm',
-    }));
-    const rows = await writeTable(ctx.output('table'), images, files, quarantine);
-    if (rows === 0) throw new InputError(`${folder}: no usable image${summary(quarantine)}`);
+    const collector = createCollector(folder, others);
+    await writeTable(ctx.output('table'), images, files, collector);
+    const [card, { quarantine }] = [collector.card(), collector];
+    if (card.images === 0) throw new InputError(`${folder}: no usable image${summary(quarantine)}`);
     if (ctx.params.strict && quarantine.length > 0) {
       throw new InputError(
         `${folder}: ${quarantine.length} files that "strict" refuses:\n${quarantine.map(lineOf).join('\n')}`,
       );
     }
+    refuseTooMany(folder, quarantine, card.files, ctx.params.max_quarantine, lineOf);
     for (const problem of quarantine.slice(0, SHOWN_WARNINGS)) ctx.warn(lineOf(problem));
     const more = quarantine.length - SHOWN_WARNINGS;
     if (more > 0) ctx.warn(`… and ${more} more files, all named in ${ctx.output('quarantine')}`);
+    warnOfIdentity(card, ctx);
     writeFileSync(ctx.output('quarantine'), `${JSON.stringify(quarantine, null, 1)}\n`);
-    ctx.log(`${rows} images in ${folder}, ${quarantine.length} files left out or zeroed`);
+    writeFileSync(ctx.output('card'), `${JSON.stringify(card, null, 1)}\n`);
+    ctx.log(`${card.images} images in ${folder}, ${quarantine.length} files left out or zeroed`);
   },
 });
 
-/** Row by row, so that memory stays flat; adds to `quarantine`. Returns the number of rows. */
+/** Row by row, so that memory stays flat. */
 async function writeTable(
   path: string,
   images: readonly string[],
   files: Iterable<ScannedFile>,
-  quarantine: QuarantinedFile[],
-): Promise<number> {
+  collector: Collector,
+): Promise<void> {
   const table = await createMetadata(path);
-  const seen = new Map<string, string>();
   let batch: MetadataRow[] = [];
-  let [at, rows] = [0, 0];
-  const flush = async () => {
-    refuseDuplicates(batch, seen);
-    await table.append(batch);
-    rows += batch.length;
-    batch = [];
-  };
-  for (const { row, problem } of files) {
+  let at = 0;
+  for (const file of files) {
+    const row = collector.add(images[at++]!, file);
     if (row) batch.push(row);
-    if (problem) quarantine.push({ file: `${images[at]}.dcm`, ...problem });
-    at++;
-    if (batch.length === ROWS_AT_ONCE) await flush();
+    if (batch.length < ROWS_AT_ONCE) continue;
+    await table.append(batch);
+    batch = [];
   }
-  await flush();
+  await table.append(batch);
   await table.close();
-  return rows;
 }
 
-function refuseDuplicates(rows: readonly MetadataRow[], seen: Map<string, string>): void {
-  for (const { SOPInstanceUID, Image } of rows) {
-    const other = seen.get(SOPInstanceUID);
-    if (other !== undefined) {
-      throw new InputError(
-        `${other}.dcm and ${Image}.dcm are the same image (SOPInstanceUID ${SOPInstanceUID}): remove one`,
-      );
-    }
-    seen.set(SOPInstanceUID, Image);
-  }
+/** Names of elements and counts: what they hold is nobody's business here. */
+function warnOfIdentity({ identity, images }: DataCard, { warn }: Pick<TaskContext<unknown>, 'warn'>): void {
+  const found = Object.entries(identity).map(([element, count]) => `${element} (${count})`);
+  if (found.length === 0) return;
+  warn(`identity is filled in, of ${images} images: ${found.join(', ')}; remove it before you share these files`);
 }
 
 function lineOf({ file, status, reason }: QuarantinedFile): string {

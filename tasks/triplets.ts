@@ -1,4 +1,4 @@
-// Which images stand beside which: every image with the slice above and the slice below it in its study.
+// Which images stand beside which: every image with the slice above and the slice below it in its series.
 import { defineTask } from '../engine/task.ts';
 import { triplets } from './imaging/triplets.ts';
 import { writeCsv } from './tables/csv.ts';
@@ -9,6 +9,7 @@ export default defineTask({
     const slices = await readMetadataColumns(ctx.input('table'), [
       'Image',
       'StudyInstanceUID',
+      'SeriesInstanceUID',
       'ImagePositionPatient_2',
     ]);
     writeCsv(ctx.output('csv'), ['red', 'green', 'blue'], triplets(slices));

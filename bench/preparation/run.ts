@@ -74,23 +74,25 @@ async function timed(run: () => Promise<unknown>): Promise<Seconds> {
   return { wall: (performance.now() - start) / 1000, cpu: (user + system) / 1e6 };
 }
 
-const [table, triplets, quarantine] = ['table.parquet', 'triplets.csv', 'quarantine.json'].map((name) =>
-  join(out, name),
-) as [string, string, string];
+const [table, triplets, quarantine, card] = ['table.parquet', 'triplets.csv', 'quarantine.json', 'card.json'].map(
+  (name) => join(out, name),
+) as [string, string, string, string];
 
 function runMetadata(images: string): Promise<Seconds> {
   return timed(() =>
-    runTask(task('metadata'), { cores, params: { strict: true }, in: { images }, out: { table, quarantine } }),
+    runTask(task('metadata'), { cores, params: { strict: true }, in: { images }, out: { table, quarantine, card } }),
   );
 }
 
 async function runOurs(images: string): Promise<Steps> {
   const steps: Steps = { metadata: await runMetadata(images) };
   steps.triplets = await timed(() => runTask(task('triplets'), { cores, in: { table }, out: { csv: triplets } }));
-  for (const kind of PNG_KINDS) {
-    const given = { params: { kind, strict: true }, in: { images, table, triplets }, out: { images: join(out, kind) } };
-    steps[kind] = await timed(() => runTask(task('png'), { cores, ...given }));
-  }
+  const given = {
+    params: { kinds: PNG_KINDS, strict: true },
+    in: { images, table, triplets },
+    out: { images: join(out, 'png') },
+  };
+  steps.png = await timed(() => runTask(task('png'), { cores, ...given }));
   return steps;
 }
 

@@ -3,6 +3,7 @@ import type { DataSet } from 'dicom-parser';
 import type { MetadataRow } from '../tables/metadata.ts';
 import { findFragments } from './fragments.ts';
 import { damageOf, decimalOf, type Header, textOf } from './header.ts';
+import { filledIdentity } from './identity.ts';
 import { TRANSFER_SYNTAXES } from './syntax.ts';
 
 /** `left-out`: no row in the table. `zeroed`: in the table, and its picture is all zero. */
@@ -11,23 +12,48 @@ export interface Problem {
   readonly reason: string;
 }
 
+/** What the table has no column for, and the data card counts. */
+export interface FileFacts {
+  readonly transferSyntax: string;
+  /** It declares a PixelPaddingValue. */
+  readonly hasPadding?: true;
+  /** Elements that say who somebody is and have a value: their names. */
+  readonly identity?: readonly string[];
+}
+
+export interface DescribedImage {
+  readonly row: MetadataRow | null;
+  readonly problem: Problem | null;
+  readonly facts: FileFacts | null;
+}
+
 /** Of the pixels, decoded: what claims to be larger is no CT slice, and no memory is taken for it. */
 const MOST_PIXEL_BYTES = 2 ** 26;
 
 /** The row of an image, or null with the reason where the file is none that the pipeline can use. */
-export function describeImage(
-  image: string,
-  header: Header,
-): { readonly row: MetadataRow | null; readonly problem: Problem | null } {
+export function describeImage(image: string, header: Header): DescribedImage {
   try {
     const unusable = whyUnusable(header);
-    if (unusable) return { row: null, problem: { status: 'left-out', reason: unusable } };
+    if (unusable) return leftOut(unusable);
     const row = makeRow(image, header.dataSet);
     const broken = whyBroken(row, header);
-    return { row, problem: broken ? { status: 'zeroed', reason: broken } : null };
+    return { row, problem: broken ? { status: 'zeroed', reason: broken } : null, facts: factsOf(header) };
   } catch (error) {
-    return { row: null, problem: { status: 'left-out', reason: damageOf(error) } };
+    return leftOut(damageOf(error));
   }
+}
+
+export function leftOut(reason: string): DescribedImage {
+  return { row: null, problem: { status: 'left-out', reason }, facts: null };
+}
+
+function factsOf({ dataSet, transferSyntax }: Header): FileFacts {
+  const identity = filledIdentity(dataSet);
+  return {
+    transferSyntax,
+    ...(dataSet.uint16('x00280120') === undefined ? {} : { hasPadding: true }),
+    ...(identity.length > 0 ? { identity } : {}),
+  };
 }
 
 function whyUnusable({ dataSet, transferSyntax }: Header): string | null {

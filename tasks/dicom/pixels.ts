@@ -7,6 +7,7 @@ import { findFragments, joinFragments } from './fragments.ts';
 import { type Header, MOST_FILE_BYTES, parseHeader, tooLarge } from './header.ts';
 import { describeImage } from './image.ts';
 import { TRANSFER_SYNTAXES } from './syntax.ts';
+import { ZERO_FILLED } from './zeros.ts';
 
 export type StoredPixels = Uint8Array | Int8Array | Uint16Array | Int16Array;
 
@@ -53,10 +54,12 @@ export async function readImage(path: string): Promise<StoredImage | BrokenImage
     await loadCodec(codec);
     return readImage(path); // The buffer may have been used by another file meanwhile.
   }
+  const padding = paddingOf(header); // Before the pixels, which are moved over the header.
   const stored = codec
     ? decodePixels(codecOf(codec)!, header, row)
     : pixelView(header.bytes, header.pixels!.offset, row.Rows * row.Columns, row, bigEndian === true);
   if ('reason' in stored) return stored;
+  if (stored.every((value: number) => value === 0)) return { reason: ZERO_FILLED };
   return {
     rows: row.Rows,
     columns: row.Columns,
@@ -66,7 +69,7 @@ export async function readImage(path: string): Promise<StoredImage | BrokenImage
     pixelRepresentation: row.PixelRepresentation,
     rescaleSlope: row.RescaleSlope ?? 1,
     rescaleIntercept: row.RescaleIntercept ?? 0,
-    padding: paddingOf(header),
+    padding,
     windowCenter: row.WindowCenter,
     windowWidth: row.WindowWidth,
   };

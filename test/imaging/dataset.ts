@@ -39,6 +39,19 @@ export async function makeDataset(folder: string, scratch: string): Promise<stri
   return writeBrokenFiles(folder);
 }
 
+/** Files of sound DICOM that are no slices of a head, or hold nothing. */
+function refused(): Record<string, HandMade> {
+  const common = { rows: 60, columns: 60, z: 0, pixel: disc };
+  const cs = (tag: number, value: string | string[]) => ({ tag, vr: 'CS' as const, value });
+  return {
+    zero_filled: { ...common, name: 'zero_filled', pixel: () => 0, z: -22 },
+    localizer: { ...common, name: 'localizer', extra: [cs(0x00080008, ['ORIGINAL', 'PRIMARY', 'LOCALIZER'])] },
+    magnet: { ...common, name: 'magnet', extra: [cs(0x00080060, 'MR')] },
+    frames: { ...common, name: 'frames', extra: [{ tag: 0x00280008, vr: 'IS', value: '2' }] },
+    palette: { ...common, name: 'palette', extra: [cs(0x00280004, 'PALETTE COLOR')] },
+  };
+}
+
 export function encodeHandMade(image: HandMade): Buffer {
   const pixels = new Uint16Array(image.rows * image.columns);
   for (let i = 0; i < pixels.length; i++)
@@ -128,6 +141,48 @@ function handMade(): HandMade[] {
     { name: 'narrow', rows: 60, columns: 9, pixel: disc, z: 0, study: 'a narrow one alone' },
     ...shares.map((share, k) => ({ ...size, name: `noise_${k}`, pixel: noise(String(k), share), z: -1 - k })),
     { ...size, name: 'all_foreground', pixel: () => 1100, z: -20 },
+    ...unusual(),
+  ];
+}
+
+/** What real sets have beside the competition's three conventions; the series of some of them lie in one place. */
+function unusual(): HandMade[] {
+  const common = { rows: 60, columns: 60, study: 'unusual' };
+  const us = (tag: number, value: number) => ({ tag, vr: 'US' as const, value: [value] });
+  const ss = (tag: number, value: number) => ({ tag, vr: 'SS' as const, value: [value] });
+  const series = (name: string) => ({ tag: 0x0020000e, vr: 'UI' as const, value: uidOf(`series/${name}`) });
+  const monochrome1 = { tag: 0x00280004, vr: 'CS' as const, value: 'MONOCHROME1' };
+  const padded = (row: number, column: number) => (row < 12 ? 4095 : disc(row, column));
+  return [
+    { ...common, name: 'monochrome1', pixel: disc, z: 3, extra: [series('a'), monochrome1] },
+    { ...common, name: 'padding', pixel: padded, z: 2, signed: false, extra: [series('a'), us(0x00280120, 4095)] },
+    {
+      ...common,
+      name: 'padding_range',
+      pixel: (row, column) => (row < 12 ? -900 - column : disc(row, column)),
+      z: 1,
+      slope: '-1',
+      extra: [series('a'), ss(0x00280120, -2000), ss(0x00280121, -901)],
+    },
+    {
+      ...common,
+      name: 'signed12',
+      pixel: (r, c) => (disc(r, c) - 1024) & 0xfff,
+      z: 2,
+      bitsStored: 12,
+      intercept: '0',
+      extra: [series('b')],
+    },
+    {
+      ...common,
+      name: 'high_bits',
+      pixel: (r, c) => disc(r, c) << 4,
+      z: 1,
+      bitsStored: 12,
+      signed: false,
+      extra: [series('b'), us(0x00280102, 15)],
+    },
+    { ...common, name: 'no_series', pixel: disc, z: 1.5 },
   ];
 }
 
@@ -136,6 +191,9 @@ function writeBrokenFiles(folder: string): string[] {
   writeFileSync(join(folder, 'short_pixels.dcm'), whole.subarray(0, whole.length - 1000));
   writeFileSync(join(folder, 'short_header.dcm'), readFileSync(join(folder, 'tall.dcm')).subarray(0, 345));
   writeFileSync(join(folder, 'empty.dcm'), '');
+  copyFileSync(join(folder, 'wide.dcm'), join(folder, 'wide_copy.dcm'));
+  for (const [name, image] of Object.entries(refused()))
+    writeFileSync(join(folder, `${name}.dcm`), encodeHandMade(image));
   writeFileSync(
     join(folder, 'text.dcm'),
     'no DICOM file, but a text long enough to reach the place of the magic '.repeat(4),
@@ -150,9 +208,15 @@ function writeBrokenFiles(folder: string): string[] {
   return [
     'notes.txt: its name does not end in .dcm; left out',
     'empty.dcm: the file is empty; left out',
+    'frames.dcm: it has several frames in one file; split it into slices first; left out',
+    'localizer.dcm: it is a localizer, a view from the side and no slice; left out',
+    'magnet.dcm: its modality is MR, not CT; left out',
+    'palette.dcm: it is a colour image; left out',
     'report.dcm: it is a DICOM file without an image (modality SR); left out',
     'short_header.dcm: its header is cut off; left out',
     'short_pixels.dcm: its pixel data have 6200 of 7200 bytes; kept as an all-zero image',
     'text.dcm: it is not a DICOM file (no DICM at byte 128); left out',
+    'wide_copy.dcm: it is a copy of wide.dcm, byte for byte; left out',
+    'zero_filled.dcm: its pixel data are zero throughout; kept as an all-zero image',
   ];
 }

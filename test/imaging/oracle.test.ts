@@ -37,7 +37,7 @@ beforeAll(async () => {
   metadataRun = await runTask('tasks/metadata.ts', {
     params: { strict: false },
     in: { images },
-    out: { table, quarantine: join(scratch, 'quarantine.json') },
+    out: { table, quarantine: join(scratch, 'quarantine.json'), card: join(scratch, 'card.json') },
     cores: 2,
   });
   await runTask('tasks/triplets.ts', { in: { table }, out: { csv: triplets } });

@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Slice, triplets } from '../../tasks/imaging/triplets.ts';
 
-const slice = (Image: string, StudyInstanceUID: string, z: number): Slice => ({
+const slice = (Image: string, StudyInstanceUID: string, z: number, series: string | null = null): Slice => ({
   Image,
   StudyInstanceUID,
+  SeriesInstanceUID: series,
   ImagePositionPatient_2: z,
 });
 
@@ -23,6 +24,16 @@ it('walks studies by UID and slices downwards, and repeats the slice at an edge'
   ]);
 });
 
+it('keeps series of one study apart, though they lie in the same place', () => {
+  const slices = [slice('thin_1', 's', 1, '9'), slice('thick_1', 's', 1, '8'), slice('thin_0', 's', 0, '9')];
+  expect([...triplets([...slices, slice('thick_0', 's', 0, '8')])]).toEqual([
+    ['thick_1', 'thick_1', 'thick_0'],
+    ['thick_1', 'thick_0', 'thick_0'],
+    ['thin_1', 'thin_1', 'thin_0'],
+    ['thin_1', 'thin_0', 'thin_0'],
+  ]);
+});
+
 it('orders slices at one position by Image', () => {
   expect([...triplets([slice('y', 's', 1), slice('x', 's', 1)])]).toEqual([
     ['x', 'x', 'y'],
@@ -35,6 +46,7 @@ it('does not depend on the order of the table', () => {
     fc.record({
       Image: fc.string({ minLength: 1, maxLength: 3 }),
       StudyInstanceUID: fc.constantFrom('1', '2', '3'),
+      SeriesInstanceUID: fc.constantFrom('1', '2', null),
       ImagePositionPatient_2: fc.integer({ min: -3, max: 3 }),
     }),
     { selector: (entry) => entry.Image, maxLength: 12 },

@@ -8,10 +8,18 @@ import { runTask } from '../rigs/task.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'dag-metadata-'));
 const images = join(scratch, 'images');
-const out = (name: string) => ({ table: join(scratch, `${name}.parquet`), quarantine: join(scratch, `${name}.json`) });
-const run = (name: string, folder = images, options: { strict?: boolean; cores?: number } = {}) =>
+const out = (name: string) => ({
+  table: join(scratch, `${name}.parquet`),
+  quarantine: join(scratch, `${name}.json`),
+  card: join(scratch, `${name}_card.json`),
+});
+const run = (
+  name: string,
+  folder = images,
+  options: { strict?: boolean; cores?: number; cap?: number | string } = {},
+) =>
   runTask('tasks/metadata.ts', {
-    params: { strict: options.strict ?? false },
+    params: { strict: options.strict ?? false, max_quarantine: options.cap ?? '10%' },
     in: { images: folder },
     out: out(name),
     cores: options.cores ?? 1,
@@ -24,7 +32,7 @@ function folderOf(name: string, files: Record<string, Uint8Array | string>): str
   return folder;
 }
 
-const image = (name: string) => encodeHandMade({ name, rows: 8, columns: 8, pixel: () => 0, z: 1 });
+const image = (name: string) => encodeHandMade({ name, rows: 8, columns: 8, pixel: () => 1, z: 1 });
 
 let warnings: string[];
 beforeAll(async () => {
@@ -58,10 +66,16 @@ describe('the metadata task', () => {
     expect(list.map(({ file, status }) => `${file} ${status}`)).toEqual([
       'notes.txt left-out',
       'empty.dcm left-out',
+      'frames.dcm left-out',
+      'localizer.dcm left-out',
+      'magnet.dcm left-out',
+      'palette.dcm left-out',
       'report.dcm left-out',
       'short_header.dcm left-out',
       'short_pixels.dcm zeroed',
       'text.dcm left-out',
+      'wide_copy.dcm left-out',
+      'zero_filled.dcm zeroed',
     ]);
     const names = (await readMetadata(out('list').table)).map((row) => row.Image);
     expect(names).toContain('short_pixels');
@@ -102,9 +116,79 @@ describe('the metadata task', () => {
     await expect(readMetadata(join(images, 'text.dcm'))).rejects.toThrow(/text\.dcm: cannot be read as Parquet/);
   });
 
-  it('refuses two files of one image', async () => {
-    const folder = folderOf('twins', { 'a.dcm': image('same'), 'b.dcm': image('same') });
-    await expect(run('twins', folder)).rejects.toThrow(/^a\.dcm and b\.dcm are the same image/);
+  it('drops copies of a file, and refuses different files of one image', async () => {
+    const [one, other] = [image('same'), image('same')];
+    other[other.length - 1] = 7;
+    const copies = folderOf('copies', { 'a.dcm': one, 'b.dcm': one });
+    const { warnings: found } = await run('copies', copies, { cap: 1 });
+    expect(found).toEqual(['b.dcm: it is a copy of a.dcm, byte for byte; left out']);
+    expect((await readMetadata(out('copies').table)).map((row) => row.Image)).toEqual(['a']);
+    const twins = folderOf('twins', { 'a.dcm': one, 'b.dcm': other });
+    await expect(run('twins', twins)).rejects.toThrow(/^a\.dcm and b\.dcm are different files of one image/);
+  });
+
+  it('stops where more files than allowed cannot be used, and names the first of them', async () => {
+    const files = { 'a.dcm': image('a'), 'b.dcm': 'text', 'c.dcm': 'text', 'd.dcm': image('d') };
+    const folder = folderOf('capped', files);
+    for (const cap of [1, '25%']) {
+      const error = await run('capped', folder, { cap }).catch((thrown: Error) => thrown);
+      expect(error).toMatchObject({ name: 'InputError' });
+      expect((error as Error).message).toBe(
+        `${folder}: 2 of 4 files cannot be used, and max_quarantine is ${cap}:
+  b.dcm: it is not a DICOM file (no DICM at byte 128); left out
+  c.dcm: it is not a DICOM file (no DICM at byte 128); left out
+if that is how the data are, raise max_quarantine in pipeline.yml`,
+      );
+    }
+    for (const cap of [2, '50%', '26%']) expect((await run('capped', folder, { cap })).warnings).toHaveLength(2);
+    await expect(run('capped', folder, { cap: '5 percent' })).rejects.toThrow(/a share of them, as in 20 or 5%/);
+  });
+
+  it('makes the neighbours of a file that is left out neighbours of each other', async () => {
+    const at = (name: string, z: number) => encodeHandMade({ name, rows: 8, columns: 8, pixel: () => 1, z });
+    const folder = folderOf('linked', { 'a.dcm': at('a', 3), 'b.dcm': 'text', 'c.dcm': at('c', 1) });
+    await run('linked', folder);
+    const csv = join(scratch, 'linked.csv');
+    await runTask('tasks/triplets.ts', { in: { table: out('linked').table }, out: { csv } });
+    expect(readFileSync(csv, 'utf8')).toBe('red,green,blue\na,a,c\na,c,c\n');
+  });
+
+  it('counts what is there in the data card', async () => {
+    await run('card');
+    const card = JSON.parse(readFileSync(out('card').card, 'utf8'));
+    expect(card).toMatchObject({
+      transferSyntaxes: { 'explicit big endian': 1, 'implicit little endian': 1 },
+      studiesOfSeveralSeries: 1,
+      duplicates: 1,
+      identity: {},
+      quarantine: {
+        leftOut: 10,
+        zeroed: 2,
+        reasons: { 'its modality is MR, not CT': 1, 'its pixel data have N of N bytes': 1 },
+      },
+      fixed: {
+        'padding made air': 2,
+        'sign extended': 1,
+        'values moved to bit 0': 1,
+        'MONOCHROME1 left unreversed': 1,
+      },
+    });
+    const rows = await readMetadata(out('card').table);
+    expect([card.images, card.files]).toEqual([rows.length, rows.length + 10]);
+    expect(card.patients).toBe(new Set(rows.map((row) => row.PatientID)).size);
+    expect(card.studies).toBe(new Set(rows.map((row) => row.StudyInstanceUID)).size);
+    for (const { PatientID } of rows) expect(JSON.stringify(card)).not.toContain(PatientID);
+  });
+
+  it('warns of identity by the names of elements, and keeps none of their values', async () => {
+    const text = (tag: number, vr: 'PN' | 'DA', value: string) => ({ tag, vr, value });
+    const extra = [text(0x00100010, 'PN', 'Jansson^Tove'), text(0x00100030, 'DA', '19140809')];
+    const file = encodeHandMade({ name: 'named', rows: 8, columns: 8, pixel: () => 1, z: 1, extra });
+    const { warnings: found } = await run('named', folderOf('named', { 'a.dcm': file, 'b.dcm': image('b') }));
+    expect(found).toEqual([
+      'identity is filled in, of 2 images: PatientBirthDate (1), PatientName (1); remove it before you share these files',
+    ]);
+    for (const path of Object.values(out('named'))) expect(readFileSync(path, 'latin1')).not.toMatch(/Jansson|1914/);
   });
 
   it('refuses a folder without any usable image, and says why', async () => {

@@ -60,7 +60,11 @@ beforeAll(async () => {
     }
   }
   const quarantine = join(scratch, 'quarantine.json');
-  await runTask('tasks/metadata.ts', { params: { strict: false }, in: { images }, out: { table, quarantine } });
+  await runTask('tasks/metadata.ts', {
+    params: { strict: false },
+    in: { images },
+    out: { table, quarantine, card: `${quarantine}.card` },
+  });
   await runTask('tasks/triplets.ts', { in: { table }, out: { csv: triplets } });
 });
 

@@ -42,10 +42,15 @@ export async function loadCodec(name: CodecName): Promise<void> {
       }
       return samples;
     } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) loaded.delete(name);
+      if (isCrash(error)) loaded.delete(name);
       throw error;
     }
   });
+}
+
+/** A trap or abort of WebAssembly, after which the module's memory cannot be relied on; a C++ exception is none. */
+export function isCrash(error: unknown): boolean {
+  return error instanceof Error && error.name === 'RuntimeError';
 }
 
 /** Refuses a stream whose own header contradicts the file's. */

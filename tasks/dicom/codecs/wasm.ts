@@ -1,6 +1,6 @@
 // The codecs that are WebAssembly: Cornerstone's builds of libjpeg-turbo, CharLS, OpenJPEG and OpenJPH, by their common interface.
 // A stream's size is read before it is handed over: a decoder allocates what the stream claims.
-import { checkFrame, type Decode } from './codec.ts';
+import { checkFrame, type Decode, isCrash } from './codec.ts';
 import { readJpeg2000Header } from './jpeg2000Header.ts';
 import { readJpegHeader } from './jpegStream.ts';
 
@@ -49,7 +49,7 @@ function decoderOf(DecoderOf: DecoderClass, readHeader: ReadHeader): Decode {
     try {
       decoder.decode();
     } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) throw error; // Its memory is lost, and cannot be freed.
+      if (isCrash(error)) throw error; // Its memory is lost, and cannot be freed.
       decoder.delete();
       // C++ exceptions come as numbers, addresses of what was thrown.
       throw new Error(error instanceof Error ? error.message : 'the decoder refuses the stream');

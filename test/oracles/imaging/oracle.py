@@ -41,26 +41,35 @@ def describe(image, ds):
 
 
 def read_folder(folder):
-    found = {}
+    found, uids = {}, set()
     for name in sorted(os.listdir(folder)):
         if not name.endswith(".dcm"):
             continue
         try:
             ds = pydicom.dcmread(os.path.join(folder, name))
-            if "Rows" in ds and ds.Modality == "CT":
+            if "Rows" in ds and ds.Modality == "CT" and is_slice(ds) and ds.SOPInstanceUID not in uids:
+                uids.add(ds.SOPInstanceUID)
                 found[name[:-4]] = ds
         except Exception:
             pass
     return found
 
 
+def is_slice(ds):
+    return (
+        "LOCALIZER" not in ds.get("ImageType", [])
+        and int(ds.get("NumberOfFrames", 1)) == 1
+        and ds.PhotometricInterpretation.startswith("MONOCHROME")
+    )
+
+
 def make_triplets(rows):
     studies = {}
     for row in rows:
-        studies.setdefault(row["StudyInstanceUID"], []).append(row)
+        studies.setdefault((row["StudyInstanceUID"], row["SeriesInstanceUID"] or ""), []).append(row)
     result = []
-    for uid in sorted(studies):
-        ordered = sorted(studies[uid], key=lambda row: -row["ImagePositionPatient_2"])
+    for key in sorted(studies):
+        ordered = sorted(studies[key], key=lambda row: -row["ImagePositionPatient_2"])
         names = [row["Image"] for row in ordered]
         result += [list(three) for three in zip(names[:1] + names[:-1], names, names[1:] + names[-1:])]
     return result
@@ -72,12 +81,25 @@ def hounsfield(ds):
         x = ds.pixel_array
     except Exception:
         return None
+    if not x.any():
+        return None  # A file that was never filled.
     intercept = float(ds.get("RescaleIntercept", 0))
+    stored = x
+    low = max(ds.HighBit + 1 - ds.BitsStored, 0)
+    if ds.PixelRepresentation == 1:
+        field = (x.astype(np.int64) >> low) & ((1 << ds.BitsStored) - 1)
+        x = np.where(field >= 1 << (ds.BitsStored - 1), field - (1 << ds.BitsStored), field)
+    elif low > 0:
+        x = x >> low
     if ds.BitsStored == 12 and ds.PixelRepresentation == 0 and intercept > -100:
         x = x + 1000
         x[x >= 4096] = x[x >= 4096] - 4096
         intercept = -1000
     hu = x.astype(np.float32) * np.float32(ds.get("RescaleSlope", 1)) + np.float32(intercept)
+    if "PixelPaddingValue" in ds:
+        limits = sorted([int(ds.PixelPaddingValue), int(ds.get("PixelPaddingRangeLimit", ds.PixelPaddingValue))])
+        inside = (stored >= limits[0]) & (stored <= limits[1])
+        hu = np.where(inside, np.minimum(hu, np.float32(-1000)), hu)
     a, b = hu.shape
     if a > b:
         hu = np.pad(hu, ((0, 0), ((a - b) // 2, (a - b) // 2)))
