@@ -9,7 +9,7 @@ export const DAG = path.join(REPOSITORY, 'dist/dag.js');
 
 const PIPELINE = `tasks:
   small: { run: "cp \${in.i} \${out.o}", in: { i: source.txt }, out: { o: out/small.txt } }
-  large: { run: "for n in $(seq 1 800); do cat \${in.i}; done > \${out.o}", in: { i: source.txt }, out: { o: out/large.txt } }
+  large: { run: "yes \\"$(cat \${in.i})\\" | head -n 800 > \${out.o}", in: { i: source.txt }, out: { o: out/large.txt } }
   folder:
     run: "mkdir -p \${out.o}/b; cp \${in.i} \${out.o}/a; cp \${in.l} \${out.o}/b/c"
     in: { i: source.txt, l: "\${large.o}" }

@@ -34,7 +34,7 @@ function mountable(): boolean {
 describe.skipIf(!mountable())('a disk', () => {
   test('that is full ends in one clear error, and once there is room the run is completed', async () => {
     p = createEveryKind();
-    p.edit('pipeline.yml', 'seq 1 800', 'seq 1 80000');
+    p.edit('pipeline.yml', 'head -n 800', 'head -n 200000');
     mount(p.path('disk'), 'size=600k');
     const there = p.with({ DAG_CACHE: p.path('disk/cache') });
     const answer = await there.dag('run');
