@@ -44,7 +44,7 @@ export default defineTask({
     const ensemble = readPredictions(context.input('ensemble'));
     const labels = labelsOf(ensemble.images, readLabels(context.input('labels')));
     const set: Set6 = { ...ensemble, labels };
-    const patients = await patientsOf(ensemble.images, context.inputs('tables')[0]!.path);
+    const patients = await patientsOf(ensemble.images, context.input('table'));
     const draws: Draws = { ...patients, replicates: REPLICATES, seed: context.params.seed };
     const histories = readHistories(context.inputs('history'));
 
@@ -88,7 +88,7 @@ async function gather(set: Set6, draws: Draws, histories: readonly LossPoint[], 
     ensembleFit: readJson(context.input('ensemble_fit')) as EnsembleFit,
     best: models.length > 1 ? { model: single.name, change } : undefined,
     operating: byClass((c) => operatingPoint(column(values, c), labelColumn(labels, c))),
-    cards: await readCards(context),
+    cards: context.inputs('cards').map(({ path, axes }, i) => readCard(axes.split ?? `set ${i + 1}`, path)),
     balances: readBalances(context.inputs('leakage')),
     settings: context.params.settings,
     modelSettings: context.params.models,
@@ -124,13 +124,6 @@ function modelFindings(
   });
 }
 
-async function readCards(context: Context): Promise<Findings['cards']> {
-  const [tables, quarantines] = [context.inputs('tables'), context.inputs('quarantine')];
-  return Promise.all(
-    tables.map(({ path, axes }, i) => readCard(axes.split ?? `set ${i + 1}`, path, quarantines[i]!.path)),
-  );
-}
-
 function trainingOf(points: readonly LossPoint[]): Findings['training'] {
   const networks = new Map<string, LossPoint[]>();
   for (const point of points) {
@@ -149,7 +142,8 @@ function digestsOf(context: Context): Findings['digests'] {
     context.inputs(role).map(({ path, axes }) => [[what, ...Object.values(axes)].join(' '), shortDigest(path)]);
   return [
     ...named('labels', 'labels'),
-    ...named('tables', 'metadata'),
+    ...named('table', 'metadata'),
+    ...named('cards', 'data card'),
     ...named('history', 'history'),
     ...named('raw', 'out-of-fold predictions'),
     ...named('ensemble', 'ensemble'),

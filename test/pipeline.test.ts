@@ -9,7 +9,7 @@ const run = (...words: string[]) => p.run(...TINY, ...words);
 const tasksOf = (names: readonly string[]) => [...new Set(names.map((name) => name.split('[')[0]!))].sort();
 
 const FROM_SMOOTHING = ['ensemble', 'report', 'smooth', 'submission'];
-const FROM_TRAINING = ['ensemble', 'out_of_fold', 'predict', 'report', 'smooth', 'submission', 'train'];
+const FROM_TRAINING = ['ensemble', 'out_of_fold', 'predict', 'report', 'smooth', 'submission', 'train', 'tta'];
 
 beforeAll(() => {
   p = createPipelineProject();

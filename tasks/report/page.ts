@@ -100,51 +100,48 @@ function ensembleFinding({ best, ensembleFit: { weights } }: Findings): { holds:
 }
 
 function dataSection({ cards, ensemble, images }: Findings): string {
-  const rows = cards.map(({ split, images: own, patients, studies, slices, quarantine }) => [
+  const rows = cards.map(({ split, slicesPerStudy: { least, median, most }, quarantine, ...card }) => [
     split,
-    count(own),
-    count(patients),
-    count(studies),
-    slices.join(' / '),
-    count(quarantine.reduce((total, { count: files }) => total + files, 0)),
+    ...[card.files, card.images, card.patients, card.studies, card.series].map(count),
+    `${least} / ${median} / ${most}`,
+    ...[quarantine.leftOut, card.duplicates, quarantine.zeroed].map(count),
   ]);
+  const header = ['Set', 'Files', 'Images', 'Patients', 'Studies', 'Series', 'Slices a study: least / median / most'];
   const labels = Object.entries(ensemble.classes).map(([name, { positives }]) => [
     name,
     count(positives),
     percent(positives, images),
   ]);
+  const bySet = (first: string, caption: string, of: (card: DataCard) => Counts): string =>
+    table([first, ...cards.map((card) => card.split)], crossed(cards, of), caption);
+  const any = (of: (card: DataCard) => Counts): boolean => cards.some((card) => Object.keys(of(card)).length > 0);
   return section(
     'data',
     'Data',
-    table(
-      ['Set', 'Images', 'Patients', 'Studies', 'Slices a study: least / median / most', 'Left out or zeroed'],
-      rows,
-      'What there is',
-    ),
+    table([...header, 'Left out', 'of these copies', 'Zeroed'], rows, 'What there is'),
     beside(
       table(['Label', 'Images', 'Share'], labels, 'Labels of the training images'),
-      table(['Size in pixels', ...cards.map((card) => card.split)], crossed(cards, 'sizes'), 'Image sizes'),
-      table(['Stored values', ...cards.map((card) => card.split)], crossed(cards, 'pixels'), 'Pixel conventions'),
+      bySet('Size in pixels', 'Image sizes', (card) => card.sizes),
+      bySet('Transfer syntax', 'How pixels are encoded', (card) => card.transferSyntaxes),
+      bySet('Stored values', 'How values are stored', (card) => card.pixels),
+      any((card) => card.fixed) ? bySet('Put right', 'What reading the pixels took', (card) => card.fixed) : '',
     ),
-    cards.some((card) => card.quarantine.length > 0)
-      ? table(
-          ['Reason', ...cards.map((card) => card.split)],
-          crossed(cards, 'quarantine'),
-          'Files left out, or kept as all-zero images',
-        )
+    any((card) => card.quarantine.reasons)
+      ? bySet('Reason', 'Files left out, or kept as all-zero images', (card) => card.quarantine.reasons)
       : '<p>No file was left out.</p>',
+    any((card) => card.identity)
+      ? bySet('Element', 'Elements that say who somebody is have a value: images', (card) => card.identity)
+      : '<p>No element that says who somebody is has a value, PatientID apart.</p>',
   );
 }
 
+type Counts = Readonly<Record<string, number>>;
 const MOST_ROWS = 8;
 
 /** Counts of the same thing in each set, a row a thing. */
-function crossed(cards: readonly DataCard[], key: 'sizes' | 'pixels' | 'quarantine'): string[][] {
-  const things = [...new Set(cards.flatMap((card) => card[key].map(({ what }) => what)))];
-  const rows = things.map((what) => [
-    what,
-    ...cards.map((card) => count(card[key].find((each) => each.what === what)?.count ?? 0)),
-  ]);
+function crossed(cards: readonly DataCard[], of: (card: DataCard) => Counts): string[][] {
+  const things = [...new Set(cards.flatMap((card) => Object.keys(of(card))))];
+  const rows = things.map((what) => [what.replace(' x ', ' × '), ...cards.map((card) => count(of(card)[what] ?? 0))]);
   return rows.length > MOST_ROWS ? [...rows.slice(0, MOST_ROWS), [`and ${rows.length - MOST_ROWS} more`]] : rows;
 }
 

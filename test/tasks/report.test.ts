@@ -48,8 +48,8 @@ async function draw(reportFolder: string, cores = 1): Promise<void> {
       ensemble_fit: at('ensemble.json'),
       leakage: perModel('leakage.json'),
       labels: at('labels.csv'),
-      tables: ['train', 'test'].map((split) => ({ path: at('table.parquet'), axes: { split } })),
-      quarantine: ['train', 'test'].map((split) => ({ path: at('quarantine.json'), axes: { split } })),
+      table: at('table.parquet'),
+      cards: ['train', 'test'].map((split) => ({ path: at('card.json'), axes: { split } })),
       png: at('png'),
       images: at('dicom'),
     },
@@ -70,8 +70,28 @@ beforeAll(async () => {
     writeFileSync(at(`png/brain_subdural_bone/${image}.png`), picture);
     writeFileSync(at(`dicom/${image}.dcm`), slice!.file);
   }
-  const bad = [1, 2].map((n) => ({ file: `${n}.dcm`, status: 'left-out', reason: `cut short after ${n} bytes` }));
-  writeFileSync(at('quarantine.json'), JSON.stringify(bad));
+  writeFileSync(
+    at('card.json'),
+    JSON.stringify({
+      files: 1234,
+      images: 1232,
+      patients: 40,
+      studies: 54,
+      series: 54,
+      slicesPerStudy: { least: 20, median: 20, most: 20 },
+      sizes: { '512 x 512': 1230, '512 x 400': 2 },
+      transferSyntaxes: { 'Explicit VR Little Endian': 1232 },
+      pixels: { '16 of 16 bits, signed': 1232 },
+      fixed: { 'padded to a square': 2 },
+      duplicates: 1,
+      quarantine: {
+        leftOut: 2,
+        zeroed: 0,
+        reasons: { 'cut short after N bytes': 1, 'it is a copy of another file': 1 },
+      },
+      identity: { PatientBirthDate: 7 },
+    }),
+  );
   const balance = `Fold,Set,Patients,Studies,Images,${CLASSES}\n0,train,20,27,540,54,1,2,3,4,50\n0,valid,20,27,540,27,1,2,3,4,25\n`;
   const overlap = 'Fold,TrainPatients,RemovedPatients,TrainImages,RemovedImages\n0,20,3,540,66\n';
   for (const [m, model] of MODELS.entries()) {
@@ -198,7 +218,8 @@ describe('the report', () => {
 
   test('tells of data, folds and overlap, and shows pictures within the page', () => {
     const html = read('index.html');
-    expect(html.includes('cut short after … bytes')).toBe(true);
+    for (const text of ['512 × 400', 'padded to a square', 'PatientBirthDate']) expect(html.includes(text)).toBe(true);
+    expect(html.includes('cut short after N bytes')).toBe(true);
     expect(html.includes('Scheme v1, used by efficientnet_small_adjacent')).toBe(true);
     expect(html.includes('Scheme v2: patients taken out of the training sets')).toBe(true);
     expect(html.includes('54 (10.0 %)')).toBe(true);
