@@ -1,19 +1,22 @@
 // dag run: build what is stale among the selected nodes.
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { acquireLock, type Cache } from '../../cache/index.ts';
 import type { Listener, RunEvent } from '../event.ts';
 import type { Executor } from '../exec/executor.ts';
 import type { Node } from '../graph/node.ts';
-import type { Code } from '../plan/code.ts';
+import { type Code, codeFiles } from '../plan/code.ts';
 import { dependencies } from '../plan/plan.ts';
 import { createEstimator, type Estimator } from '../report/eta.ts';
 import { terminalReport } from '../report/terminal.ts';
 import { machineCapacity } from '../run/capacity.ts';
-import { type Outcome, type Run, startRun } from '../run/run.ts';
+import type { QuietAnswer } from '../run/quiet.ts';
+import { type Outcome, startRun } from '../run/run.ts';
 import type { Capacity } from '../run/slots.ts';
 import { journalTo, newRunId, type RunHeader } from '../state/journal.ts';
 import { stateOf } from '../state/record.ts';
 import { EXIT } from './failure.ts';
+import { leaveQuiet } from './quiet.ts';
 import {
   type CommonFlags,
   checkSources,
@@ -34,21 +37,31 @@ export interface RunFlags extends CommonFlags {
 }
 
 export async function runCommand(selectors: readonly string[], flags: RunFlags): Promise<number> {
+  const startedMs = Date.now();
   const session = openSession(flags);
+  let outcome: Outcome;
+  let seen: { nodes: readonly Node[]; files: readonly string[] } | null = null;
   try {
-    const outcome = await runSelected(session, selectors, flags);
+    outcome = await runSelected(session, selectors, flags, {
+      onStart(_, nodes) {
+        seen = { nodes, files: [...codeFiles(nodes, session.cache), path.join(session.cache.dir, 'index.mdb')] };
+      },
+    });
     if (flags.json) process.stdout.write(`${JSON.stringify(outcome.summary)}\n`);
-    return exitCode(outcome);
   } finally {
     await session.cache.close();
   }
+  if (seen) leaveQuiet(selectors, flags, { startedMs, summary: outcome.summary, ...(seen as Seen) });
+  return exitCode(outcome);
 }
+
+type Seen = Pick<QuietAnswer, 'nodes' | 'files'>;
 
 /** What a caller beside the terminal wants of a run. */
 export interface RunHooks {
   createExecutor?(root: string): Executor;
-  /** Knows what the nodes' code is in this run. */
-  onStart?(run: Run, nodes: readonly Node[], codes: ReadonlyMap<string, Code>): void;
+  /** With what the nodes' code is in this run; `say` puts a line where the run's own lines go. */
+  onStart?(nodes: readonly Node[], codes: ReadonlyMap<string, Code>, say: (message: string) => void): void;
 }
 
 /** Takes the project's lock, waiting for it where another run has it, and runs to the end. */
@@ -90,8 +103,9 @@ export async function runSelected(
       listener: together([journalTo(places.journals, runId, headerOf(flags)), terminal]),
       ...(hooks.createExecutor ? { createExecutor: hooks.createExecutor } : {}),
     });
-    hooks.onStart?.(run, nodes, knowledge.codes);
-    const restore = onSignals(run.stop, (message) => terminal({ type: 'note', message }));
+    const say = (message: string) => terminal({ type: 'note', message });
+    hooks.onStart?.(nodes, knowledge.codes, say);
+    const restore = onSignals(run.stop, say);
     return await run.finished.finally(restore);
   } finally {
     lock.release();

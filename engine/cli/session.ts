@@ -12,7 +12,10 @@ import { formatDiagnostics } from '../spec/diagnostic.ts';
 import { loadPipeline } from '../spec/load.ts';
 import { type Places, placesOf } from '../state/places.ts';
 import { UsageError } from './failure.ts';
+import { pipelineFile } from './file.ts';
 import { colors } from './style.ts';
+
+export { pipelineFile } from './file.ts';
 
 /** The flags that every command takes. */
 export interface CommonFlags {
@@ -28,8 +31,6 @@ export interface Session {
   readonly places: Places;
   readonly cache: Cache;
 }
-
-const FILE_NAME = 'pipeline.yml';
 
 /** Loads the pipeline; throws a UsageError with every diagnostic. Nothing is written. */
 export function loadProject(flags: CommonFlags): Pipeline {
@@ -56,26 +57,6 @@ export function openSession(flags: CommonFlags): Session {
   const cache = openCache({ dir: places.cache });
   if (cache.repaired !== null) process.stderr.write(`${cache.repaired}\n`);
   return { pipeline, places, cache };
-}
-
-/** In the named folder, else in this one or the nearest above it, as git does. */
-export function pipelineFile({ directory, file }: CommonFlags): string {
-  const start = path.resolve(directory ?? '.');
-  if (file !== undefined) return mustExist(path.resolve(start, file));
-  if (directory !== undefined) return mustExist(path.join(start, FILE_NAME));
-  for (let folder = start; ; folder = path.dirname(folder)) {
-    const candidate = path.join(folder, FILE_NAME);
-    if (existsSync(candidate)) return candidate;
-    if (folder === path.dirname(folder)) break;
-  }
-  throw new UsageError(
-    `there is no ${FILE_NAME} in ${start} or above it\n  \`dag init\` makes one; -C DIR or --file FILE names one elsewhere`,
-  );
-}
-
-function mustExist(file: string): string {
-  if (existsSync(file)) return file;
-  throw new UsageError(`there is no file ${file}`);
 }
 
 /** The selected nodes with what they need, in an order in which they can run. */

@@ -4,7 +4,7 @@ import { createLocalExecutor } from '../exec/local.ts';
 import type { Pipeline } from '../graph/node.ts';
 import { codeOf, filesRead } from '../plan/code.ts';
 import { logPath } from '../state/places.ts';
-import { affectedBy, type Version } from '../watch/affected.ts';
+import { affectedBy, dependentOn, type Version } from '../watch/affected.ts';
 import { type EditableExecutor, editableExecutor } from '../watch/executor.ts';
 import { filesToWatch, type Watched } from '../watch/files.ts';
 import { createWatcher } from '../watch/watcher.ts';
@@ -76,6 +76,7 @@ interface Current {
 
 function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): Current {
   let executor: EditableExecutor | null = null;
+  let say: (message: string) => void = () => {};
   let version: Version = { nodes: [], codes: new Map() };
   let last: Promise<void> = Promise.resolve();
   const byLog = new Map(pipeline.nodes.map(({ name }) => [logPath(places, name), name]));
@@ -90,7 +91,9 @@ function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): C
     for (const [module, code] of await codeOf(edited.root, modules, cache))
       if (code.ok) codes.set(module, code.value.digest);
     const reached = affectedBy(version, { nodes: edited.nodes, codes });
-    if (reached.size > 0) executor.edited(reached);
+    if (reached.size === 0) return;
+    say(`edited: ${named([...reached])}`);
+    executor.edited(reached, dependentOn(reached, version.nodes));
   };
   return {
     hooks: {
@@ -100,7 +103,8 @@ function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): C
         );
         return executor;
       },
-      onStart(_, nodes, codes) {
+      onStart(nodes, codes, tell) {
+        say = tell;
         version = { nodes, codes: new Map([...codes].map(([module, { digest }]) => [module, digest])) };
       },
     },
@@ -110,6 +114,13 @@ function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): C
     },
     settled: () => last,
   };
+}
+
+const NAMED = 3;
+
+function named(names: readonly string[]): string {
+  const rest = names.length - NAMED;
+  return names.slice(0, NAMED).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 function loadOrNull(flags: RunFlags): Pipeline | null {

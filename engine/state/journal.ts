@@ -3,7 +3,8 @@
 // leaves whole lines and at most one torn one; readers pass over that and say so (`history/read.ts`).
 //
 // Kept small: a module's code is written once a run (`code`), nodes point to it by digest; fresh nodes are one line
-// between others (`nodes-fresh`); progress is thinned out, to at most a line every two seconds and, later, thirty.
+// between others (`nodes-fresh`); progress, and metrics after the first few hundred, are thinned out to a line every two
+// seconds and, later, thirty. The last value of each metric is in the line that ends its node.
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { Listener, RunEvent } from '../event.ts';
@@ -50,6 +51,8 @@ export type JournalEvent =
 
 export type Line = JournalEvent & { readonly v: number; readonly at: string };
 
+/** Of each metric of a node, so many are written whenever they come. */
+const POINTS = 300;
 const SHORTEST_MS = 2000;
 const LONGEST_MS = 30_000;
 const SHARE = 100;
@@ -64,6 +67,7 @@ export function journalTo(
   const writer = createWriter(folder, runId);
   const codes = new Set<string>();
   const metrics = new Map<string, Record<string, number>>();
+  const points = new Map<string, number>();
   const thin = thinning();
   const held: string[] = [];
   let fresh: Record<string, string> = {};
@@ -98,9 +102,16 @@ export function journalTo(
       case 'node-progress':
         if (thin(event.node, at.getTime())) write(event, at);
         return;
-      case 'node-metric':
-        metrics.set(event.node, { ...metrics.get(event.node), [event.name]: event.value });
+      case 'node-metric': {
+        const last = metrics.get(event.node) ?? {};
+        last[event.name] = event.value;
+        metrics.set(event.node, last);
+        const id = `${event.node} ${event.name}`;
+        const written = (points.get(id) ?? 0) + 1;
+        if (written > POINTS && !thin(id, at.getTime())) return;
+        points.set(id, written);
         return write(event, at);
+      }
       case 'node-started':
         metrics.delete(event.node);
         return write(made(event, at), at);
@@ -126,16 +137,33 @@ export function journalAlone(folder: string, events: readonly JournalEvent[], at
   writer.close();
 }
 
+/**
+ * Appends whole lines. A disk that is full ends no run: its lines are lost, which is said once, and the first line that
+ * finds room again begins on a line of its own.
+ */
 function createWriter(folder: string, runId: string) {
   let file: number | null = null;
+  let torn = false;
+  let told = false;
+  const write = (text: string) => {
+    if (file === null) {
+      mkdirSync(folder, { recursive: true });
+      file = openSync(path.join(folder, `${runId}.jsonl`), 'a');
+    }
+    const bytes = Buffer.from(torn ? `\n${text}` : text);
+    torn = true;
+    for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+    torn = false;
+  };
   return {
     begun: () => file !== null,
     append(text: string) {
-      if (file === null) {
-        mkdirSync(folder, { recursive: true });
-        file = openSync(path.join(folder, `${runId}.jsonl`), 'a');
+      try {
+        write(text);
+      } catch (error) {
+        if (!told) process.stderr.write(`the journal of this run has gaps: ${(error as Error).message}\n`);
+        told = true;
       }
-      writeSync(file, text);
     },
     close() {
       if (file !== null) closeSync(file);

@@ -1,5 +1,6 @@
 // Which nodes an edit reaches: pure. A comment in a task's file reaches none.
 import type { Node } from '../graph/node.ts';
+import { producers } from '../plan/plan.ts';
 
 export interface Version {
   readonly nodes: readonly Node[];
@@ -13,6 +14,15 @@ export function affectedBy(before: Version, after: Version): Set<string> {
   return new Set(
     before.nodes.filter((node) => now.get(node.name) !== definition(node, before.codes)).map(({ name }) => name),
   );
+}
+
+/** Nodes that read what these make, directly or not, in the order of `nodes`, in which they can run. */
+export function dependentOn(names: ReadonlySet<string>, nodes: readonly Node[]): Set<string> {
+  const found = new Set<string>();
+  for (const node of nodes) {
+    if (producers(node).some((name) => names.has(name) || found.has(name))) found.add(node.name);
+  }
+  return found;
 }
 
 function definition({ action, params, inputs, outputs, env, tools }: Node, codes: Version['codes']): string {

@@ -1,8 +1,11 @@
 // history, diff, log --follow, status --follow and stop: other terminals beside a run, and the journals it leaves.
+import { spawn } from 'node:child_process';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readJournal } from '../../engine/history/read.ts';
+import { journalTo } from '../../engine/state/journal.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 import { began, go, handHeld, journals, start, until } from './rig.ts';
 
@@ -115,6 +118,34 @@ describe('history', () => {
   });
 });
 
+describe('a journal', () => {
+  const journal = (p: Project) => journalTo(p.path('runs'), 'r', { words: [], pid: 1, set: [] }, clock);
+  let nowMs = 0;
+  const clock = () => new Date(nowMs);
+  const metric = (value: number) => ({ type: 'node-metric', node: 'n', name: 'loss', value, step: null }) as const;
+
+  test('of ten days of metrics and progress keeps a few ten thousand lines, and the last values', () => {
+    const p = project({});
+    const listen = journal(p);
+    let last = 0;
+    for (nowMs = 0; nowMs < 10 * 86_400_000; nowMs += 5000) {
+      last = nowMs;
+      listen(metric(last));
+      listen({ type: 'node-progress', node: 'n', done: nowMs, total: 1, unit: '' });
+    }
+    listen({ type: 'node-done', node: 'n', seconds: 1, outputs: {} });
+    const { lines } = readJournal(p.path('runs'), 'r');
+    expect(lines.length).toBeLessThan(65_000);
+    expect(lines.at(-1)).toMatchObject({ type: 'node-done', metrics: { loss: last } });
+  });
+
+  test('that cannot be written ends no run', () => {
+    const p = project({ runs: 'a file where a folder should be' });
+    const listen = journal(p);
+    expect(() => listen(metric(1))).not.toThrow();
+  });
+});
+
 describe('diff', () => {
   test('shows parameters, code, data and metrics side by side', async () => {
     const p = project(TRAINING);
@@ -196,6 +227,18 @@ describe('beside a run', () => {
     expect((await run).code).toBe(130);
     expect(JSON.parse((await p.dag('history', '--json')).stdout).runs).toMatchObject([{ result: 'stopped', ran: 0 }]);
     expect((await p.dag('stop')).stderr).toContain('nothing is running');
+  });
+
+  test('stop never signals a stranger that has the PID of a dead run', async () => {
+    const p = project(TRAINING);
+    await p.run();
+    const stranger = spawn('sleep', ['100']);
+    const ended = new Promise((resolve) => stranger.on('exit', (_, signal) => resolve(signal)));
+    const owner = { pid: stranger.pid, started: '00000000-1', host: hostname(), command: 'dag run', since: 'long ago' };
+    p.write('.dag/run.lock/1000', JSON.stringify({ owner }));
+    expect((await p.dag('stop', '--now')).stderr).toContain('nothing is running');
+    stranger.kill('SIGUSR2');
+    expect(await ended).toBe('SIGUSR2');
   });
 
   test('stop --now kills what does not want to stop', async () => {

@@ -127,3 +127,26 @@ export default {
   );
   expect(started.map((names) => names.sort())).toEqual([['edited', 'steady'], ['edited']]);
 });
+
+test('what depends on an edited node is not begun with what the node made before', async () => {
+  const {
+    project: p,
+    watch,
+    idle,
+  } = watching({
+    'pipeline.yml': `
+tasks:
+  made: { use: made.ts, out: { x: out/made } }
+  slow: { run: "${handHeld('slow')}; cp \${in.x} \${out.x}", in: { x: "\${made.x}" }, out: { x: out/slow } }
+  last: { run: "cat \${in.x} > \${out.x}", in: { x: ["\${made.x}", "\${slow.x}"] }, out: { x: out/last } }
+`,
+    'made.ts': module('old').replace("import { mark } from './mark.ts';", 'const mark = (word: string) => word;'),
+  });
+  await began(p, 'slow');
+  p.edit('made.ts', "'old'", "'new'");
+  await until(() => watch.printed.stderr.includes('edited: made'));
+  go(p, 'slow');
+  await idle(1);
+  expect(ranIn(watch.printed.stderr)).toEqual(['made', 'slow', 'made', 'slow', 'last']);
+  expect(p.read('out/last')).toBe('newnew');
+});
