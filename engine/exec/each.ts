@@ -16,7 +16,7 @@
 // can read the tree in the index itself).
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Cache, hashValue, type Json, openCache, sha256 } from '../../cache/index.ts';
+import { acquireLock, type Cache, hashValue, type Json, type Lock, openCache, sha256 } from '../../cache/index.ts';
 import type { EachOptions, EachResults, TaskContext } from '../task.ts';
 import { type Call, readCall } from './each/call.ts';
 import { createInputs } from './each/inputs.ts';
@@ -53,6 +53,7 @@ const FORMAT = 1;
 export function createEach(around: EachSurroundings): Each {
   const memories: EachMemory[] = [];
   const taken = new Set<string>();
+  let lock: Promise<Lock> | null = null;
   const each = async (
     items: readonly unknown[],
     options: EachOptions<unknown, unknown>,
@@ -63,12 +64,24 @@ export function createEach(around: EachSurroundings): Each {
       if (taken.has(name)) throw new Error(`ctx.each is called twice with the same ${name}; give each call its own`);
       taken.add(name);
     }
-    return around.job.each ? remember(around, around.job.each, call, memories) : forget(around, call);
+    if (!around.job.each) return forget(around, call);
+    lock ??= lockNode(around, around.job.each);
+    await lock;
+    return remember(around, around.job.each, call, memories);
   };
   return {
     each: each as TaskContext<unknown>['each'],
-    close: async () => void (await Promise.all(memories.map((memory) => memory.close()))),
+    async close() {
+      await Promise.all(memories.map((memory) => memory.close()));
+      (await lock)?.release();
+    },
   };
+}
+
+/** Where an engine was killed, its node's process ends with the item it is busy with: until then it writes where we would. */
+function lockNode({ log, signal }: EachSurroundings, { folder }: EachJob): Promise<Lock> {
+  const onWait = ({ pid }: { pid: number }) => log(`waiting for process ${pid}, which a killed run left, to end`);
+  return acquireLock(path.join(folder, 'lock'), { onWait, signal });
 }
 
 /** Everything anew, straight into the outputs: for a node that is run apart from the others, to be compared. */

@@ -13,7 +13,7 @@ afterEach(() => {
 });
 
 // A node with a file and a row an item. Each item leaves a line in a diary beside the project's files, which no key knows.
-// An item whose text begins with "wait" waits until the file `go` is there.
+// An item whose text begins with "wait" waits until the file go/now is there; one that begins with "hold" does nothing else.
 const TASK = `
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
@@ -39,6 +39,10 @@ export async function shout(name, at) {
   if (text.startsWith('wait')) {
     writeFileSync(FOLDER + '/pid', String(process.pid));
     await untilGo();
+  }
+  if (text.startsWith('hold')) {
+    writeFileSync(FOLDER + '/pid', String(process.pid));
+    while (!existsSync(FOLDER + '/now')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
   }
   appendFileSync('diary.txt', name + ' ' + threadId + '\\n');
   if (text.startsWith('fail')) throw new Error('cannot shout ' + text);
@@ -127,20 +131,32 @@ async function expectAsAClean(p: Project): Promise<void> {
   expect(artifacts(p)).toEqual(artifacts(clean));
 }
 
-/** Starts a run, and resolves when an item waits: with the process of the node, and a way to end both at once. */
-async function untilItWaits(p: Project): Promise<{ kill(): Promise<void>; go(): Promise<number | null> }> {
+interface Waiting {
+  /** Ends the engine and the node's process. */
+  kill(): Promise<void>;
+  /** Ends the engine alone. */
+  orphan(): Promise<void>;
+  /** Lets the item go on; gives the exit code. */
+  go(): Promise<number | null>;
+}
+
+/** Starts a run, and resolves when an item waits. */
+async function untilItWaits(p: Project): Promise<Waiting> {
+  for (const old of ['now', 'pid']) rmSync(p.path(`go/${old}`), { force: true });
   const engine = spawn(process.execPath, [path.join(REPOSITORY, 'dist/dag.js'), 'run'], {
     cwd: p.root,
     stdio: 'ignore',
   });
   const ended = new Promise<number | null>((resolve) => engine.on('exit', resolve));
-  rmSync(p.path('go/now'), { force: true });
   const pid = await appears(p, 'pid');
-  rmSync(p.path('go/pid'));
   return {
     async kill() {
       engine.kill('SIGKILL');
-      process.kill(Number(pid), 'SIGKILL');
+      endProcess(Number(pid));
+      await ended;
+    },
+    async orphan() {
+      engine.kill('SIGKILL');
       await ended;
     },
     go() {
@@ -148,6 +164,15 @@ async function untilItWaits(p: Project): Promise<{ kill(): Promise<void>; go(): 
       return ended;
     },
   };
+}
+
+/** It may have noticed already that the engine is gone. */
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function appears(p: Project, name: string): Promise<string> {
@@ -253,6 +278,16 @@ describe('ctx.each', () => {
     expect(artifacts(p)).toEqual(two);
   });
 
+  test('waits for the process that a killed engine left in the middle of an item', async () => {
+    const p = wordsProject({ ...many(20), w0010: 'hold' });
+    await (await untilItWaits(p)).orphan();
+    const run = p.dag('run');
+    while (!(await log(p)).includes('which a killed run left, to end'));
+    p.write('go/now', '');
+    expect((await run).code).toBe(0);
+    await expectAsAClean(p);
+  });
+
   test('never keeps a file that was tampered with: it comes from the store', async () => {
     const p = wordsProject({ a: 'one', b: 'two' });
     await done(p);
@@ -349,7 +384,6 @@ async function finish(p: Project): Promise<void> {
 /** A run in which one more item waits, whose process is killed there. */
 async function killWhereItWaits(p: Project): Promise<void> {
   p.write('words/zz.txt', `wait ${Math.random()}`);
-  rmSync(p.path('go/now'), { force: true });
   await (await untilItWaits(p)).kill();
 }
 
