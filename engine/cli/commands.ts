@@ -91,7 +91,8 @@ Ctrl-C stops at the next safe point, a second one kills. Exit code: 0 done, 1 a 
       ['dag run train+ --set epochs=3', 'training and all that comes after, with another parameter'],
       ['dag run report --force --only', 'the report once more, from what lies there'],
     ],
-    run: async (names, flags) => (await import('./run.ts')).runCommand(names, flags),
+    run: async (names, flags) =>
+      (await import('./quiet.ts')).quietRun(names, flags) ?? (await import('./run.ts')).runCommand(names, flags),
   },
   {
     words: 'plan [selectors...]',

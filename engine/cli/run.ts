@@ -43,7 +43,7 @@ export async function runCommand(selectors: readonly string[], flags: RunFlags):
   let seen: { nodes: readonly Node[]; files: readonly string[] } | null = null;
   try {
     outcome = await runSelected(session, selectors, flags, {
-      onStart(_, nodes) {
+      onStart(nodes) {
         seen = { nodes, files: [...codeFiles(nodes, session.cache), path.join(session.cache.dir, 'index.mdb')] };
       },
     });

@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { BuildOptions } from 'esbuild';
 import type { Cache } from '../../cache/index.ts';
 import { sha256 } from '../../cache/index.ts';
+import type { Node } from '../graph/node.ts';
 import { fail, ok, type Result } from '../result.ts';
 import { packageVersions } from './packages.ts';
 
@@ -68,6 +69,13 @@ function recall(root: string, module: string, cache: Cache): Code | null {
     if ((cache.look(path.resolve(root, file))?.digest ?? '') !== digest) return null;
   }
   return remembered.code;
+}
+
+/** The files (relative to the root) that the code digests of these nodes were made of. */
+export function codeFiles(nodes: readonly Node[], cache: Cache): string[] {
+  const modules = new Set(nodes.flatMap(({ action }) => (action.kind === 'module' ? [action.path] : [])));
+  const readFor = (module: string) => (cache.get('code', module) as Remembered | undefined)?.read ?? {};
+  return [...modules].flatMap((module) => [module, ...Object.keys(readFor(module))]);
 }
 
 async function digestModule(root: string, module: string, cache: Cache): Promise<Result<Code, string>> {
