@@ -16,7 +16,7 @@ import { readHistories, readJson } from './report/history.ts';
 import { byModel, patientsOf, readBalances, shortDigest, valuesFor } from './report/inputs.ts';
 import { operatingPoint } from './report/operating.ts';
 import { reportPage } from './report/page.ts';
-import { beforeAndAfterCrop, examples, type Set6, thumbnail, worstErrors } from './report/pictures.ts';
+import { beforeAndAfterCrop, examples, type Scored, thumbnail, worstErrors } from './report/pictures.ts';
 import { column, labelColumn, type Scores, scoreSets } from './report/scores.ts';
 import { truthOf } from './report/sheets.ts';
 import type { SmoothingFit } from './smoothing/fit.ts';
@@ -43,7 +43,7 @@ export default defineTask({
   async run(context) {
     const ensemble = readPredictions(context.input('ensemble'));
     const labels = labelsOf(ensemble.images, readLabels(context.input('labels')));
-    const set: Set6 = { ...ensemble, labels };
+    const set: Scored = { ...ensemble, labels };
     const patients = await patientsOf(ensemble.images, context.input('table'));
     const draws: Draws = { ...patients, replicates: REPLICATES, seed: context.params.seed };
     const histories = readHistories(context.inputs('history'));
@@ -67,7 +67,7 @@ export default defineTask({
   },
 });
 
-async function gather(set: Set6, draws: Draws, histories: readonly LossPoint[], context: Context): Promise<Findings> {
+async function gather(set: Scored, draws: Draws, histories: readonly LossPoint[], context: Context): Promise<Findings> {
   const { images, values, labels } = set;
   const smoothed = byModel(context.inputs('smoothed'), (path) => valuesFor(images, path));
   const scores = await scoreSets(new Map([...smoothed, [ENSEMBLE, values]]), labels, draws, {
@@ -101,7 +101,7 @@ async function gather(set: Set6, draws: Draws, histories: readonly LossPoint[], 
 const ENSEMBLE = ' ensemble ';
 
 function modelFindings(
-  { images, labels }: Set6,
+  { images, labels }: Scored,
   draws: Draws,
   smoothed: ReadonlyMap<string, Float64Array>,
   scores: ReadonlyMap<string, Scores>,
@@ -151,7 +151,7 @@ function digestsOf(context: Context): Findings['digests'] {
 }
 
 async function drawAll(
-  { values, labels }: Set6,
+  { values, labels }: Scored,
   { ensemble }: Findings,
   histories: readonly LossPoint[],
 ): Promise<Plots> {
@@ -171,7 +171,7 @@ async function drawAll(
   };
 }
 
-async function drawPictures(set: Set6, groupOf: Uint32Array, context: Context): Promise<Pictures> {
+async function drawPictures(set: Scored, groupOf: Uint32Array, context: Context): Promise<Pictures> {
   const folders = context.input('png');
   const losses = imageLosses(set.values, set.labels);
   const width = CLASSES.length;

@@ -13,7 +13,7 @@ import { imageLosses } from '../statistics/losses.ts';
 /** The longer side, in pixels: sixty of them stay far below the report's 5 MB. */
 const SIDE = 144;
 
-export interface Set6 {
+export interface Scored {
   readonly images: readonly string[];
   /** (N, 6) each. */
   readonly values: Float64Array;
@@ -21,7 +21,7 @@ export interface Set6 {
 }
 
 /** For each class the two most certain right answers, of two patients, and two images of nobody's bleeding. Row numbers. */
-export function examples({ values, labels }: Set6, groupOf: Uint32Array): { name: string; rows: number[] }[] {
+export function examples({ values, labels }: Scored, groupOf: Uint32Array): { name: string; rows: number[] }[] {
   const width = CLASSES.length;
   const best = (score: (row: number) => number): number[] => top(labels.length / width, score, groupOf, 2);
   const subtypes = CLASSES.slice(1).map((name, c) => ({
@@ -34,7 +34,7 @@ export function examples({ values, labels }: Set6, groupOf: Uint32Array): { name
 
 /** The images that cost most, one a patient, the worst first. */
 export function worstErrors(
-  { values, labels }: Set6,
+  { values, labels }: Scored,
   groupOf: Uint32Array,
   count: number,
 ): { row: number; loss: number }[] {
