@@ -10,6 +10,8 @@ import { knownRuns, mustFindRun } from './runs.ts';
 import { type CommonFlags, projectRoot } from './session.ts';
 import { bold } from './style.ts';
 
+const WIDEST = 60;
+
 interface DiffFlags extends CommonFlags {
   readonly md?: boolean;
 }
@@ -89,10 +91,10 @@ function render(before: Snapshot, after: Snapshot, diff: RunDiff, style: Style):
       style.heading('Metrics'),
       style.table(['metric', 'before', 'after', 'change', 'node'], diff.metrics.map(metricRow)),
     );
-  if (diff.added.length > 0) parts.push(`only in the second: ${diff.added.join(', ')}`);
-  if (diff.removed.length > 0) parts.push(`only in the first: ${diff.removed.join(', ')}`);
+  if (diff.added.length > 0) parts.push(`only in the second: ${nodesText(diff.added)}`);
+  if (diff.removed.length > 0) parts.push(`only in the first: ${nodesText(diff.removed)}`);
   if (diff.unknown.length > 0)
-    parts.push(`made outside of this project's history, so that what changed is not known: ${diff.unknown.join(', ')}`);
+    parts.push(`made outside of this project's history, so that what changed is not known: ${nodesText(diff.unknown)}`);
   parts.push(`${diff.same} nodes are the same in both`);
   return parts.join('\n');
 }
@@ -116,5 +118,6 @@ const signed = (value: number) => (value > 0 ? '+' : '') + Number(value.toPrecis
 function show(value: Json): string {
   if (value === null) return '-';
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
+  const short = /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
+  return short.length > WIDEST ? `${short.slice(0, WIDEST - 1)}…` : short;
 }

@@ -63,7 +63,8 @@ function limitsOf({ maxSize, maxAge, keepRuns }: GcFlags): Limits {
 
 function choose({ cache, places }: Session, limits: Limits): string[] {
   const usage = readUsage(places.journals);
-  const kept = new Set<string>(currentKeys(cache));
+  const isPresent = presentResults(cache);
+  const kept = new Set<string>();
   for (const { keys } of listPins(cache)) for (const key of keys) kept.add(key);
   for (const { keys } of usage.runs.slice(0, limits.keepRuns ?? 0)) for (const key of keys) kept.add(key);
   const results = cache.ids('records').map((key): Result => {
@@ -71,7 +72,7 @@ function choose({ cache, places }: Session, limits: Limits): string[] {
     return {
       key,
       lastUsedMs: Math.max(Date.parse(record.ranAt), usage.lastUsedMs.get(key) ?? 0),
-      isProtected: kept.has(key),
+      isProtected: kept.has(key) || isPresent(key, record),
       *files() {
         for (const entry of Object.values(record.outputs)) yield* filesOf(cache, entry);
       },
@@ -84,16 +85,28 @@ function* filesOf(cache: Cache, entry: Entry): Generator<[string, number]> {
   for (const { digest, sizeBytes } of cache.files(entry) ?? []) yield [digest, sizeBytes];
 }
 
-/** What each node's artifacts are made of now. */
-function currentKeys(cache: Cache): Set<string> {
-  return new Set(cache.ids('nodes').map((name) => (cache.get('nodes', name) as NodeState).key));
+/**
+ * Whether a record is what its node's artifacts are now: by key, or by the same outputs. A parameter that was put back
+ * makes a node fresh without running, and then the key that it last ran with is not the one that it has.
+ */
+function presentResults(cache: Cache): (key: string, record: NodeRecord) => boolean {
+  const keys = new Set<string>();
+  const outputs = new Map<string, string>();
+  for (const name of cache.ids('nodes')) {
+    const { key } = cache.get('nodes', name) as NodeState;
+    const record = recordOf(cache, key);
+    keys.add(key);
+    if (record) outputs.set(name, JSON.stringify(record.outputs));
+  }
+  return (key, record) => keys.has(key) || outputs.get(record.node) === JSON.stringify(record.outputs);
 }
 
+/** A build beside us may have made a result the present one since we chose. */
 function lateCheck(cache: Cache): (key: string) => boolean {
-  let current: Set<string> | null = null;
+  let isPresent: ReturnType<typeof presentResults> | null = null;
   return (key) => {
-    current ??= currentKeys(cache);
-    return !current.has(key);
+    isPresent ??= presentResults(cache);
+    return !isPresent(key, cache.get('records', key) as NodeRecord);
   };
 }
 

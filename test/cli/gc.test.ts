@@ -81,6 +81,15 @@ describe('gc', () => {
     expect(await gc(p, '--max-age', '1ms')).toMatchObject({ records: 1 });
   });
 
+  test('a parameter that was put back without running keeps its result', async () => {
+    const p = project();
+    p.edit('pipeline.yml', 'yes ${params.word}', 'true ${params.word}; yes same');
+    await words(p, 'one', 'two');
+    expect((await p.run('--set', 'word=one')).fresh).toEqual(['big']);
+    await gc(p, '--keep-runs', '0');
+    expect((await p.run('--set', 'word=one')).fresh).toEqual(['big']);
+  });
+
   test('a pinned run and a pinned node stay until they are unpinned', async () => {
     const p = project();
     await words(p, 'one');
