@@ -1,6 +1,6 @@
 // One `dag run` within the test's process: the real spec, keys, scheduler, publishing and cache, but nodes run by function
 // calls, so that thousands of runs take minutes. A kill is imitated: from a given step on nothing more reaches the disk.
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Cache, openCache } from '../../cache/index.ts';
@@ -260,21 +260,4 @@ export function treeAt(place: string): Readonly<Record<string, string>> | null {
   } catch {
     return null;
   }
-}
-
-/** Journals must read as whole lines, whatever happened to their writers. */
-export function journalsOf(root: string): RunEvent[] {
-  const { journals } = placesOf(root);
-  let names: string[] = [];
-  try {
-    names = readdirSync(journals);
-  } catch {
-    // Nothing has run.
-  }
-  return names.flatMap((name) =>
-    readFileSync(path.join(journals, name), 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as RunEvent),
-  );
 }
