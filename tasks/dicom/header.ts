@@ -57,7 +57,7 @@ export function parseHeader(bytes: Uint8Array, fileBytes: number): Header | Unre
   if (!hasMagic(bytes)) return { reason: 'it is not a DICOM file (no DICM at byte 128)' };
   if (isDeflated(bytes)) return parseDeflated(bytes, fileBytes);
   try {
-    const dataSet = dicomParser.parseDicom(bytes, { untilTag: PIXEL_DATA });
+    const dataSet = dicomParser.parseDicom(bytes, { untilTag: PIXEL_DATA, inflater: refuseInflation });
     const element = dataSet.elements[PIXEL_DATA];
     return {
       dataSet,
@@ -69,6 +69,11 @@ export function parseHeader(bytes: Uint8Array, fileBytes: number): Header | Unre
   } catch (error) {
     return { reason: damageOf(error) };
   }
+}
+
+/** The library would inflate without a limit what `isDeflated` did not see. */
+function refuseInflation(): never {
+  throw new Error('its transfer syntax stands in a strange place');
 }
 
 /** A deflated file is inflated as a whole, so all of it must be there. */

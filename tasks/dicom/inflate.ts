@@ -26,6 +26,8 @@ function placeOfSyntax(bytes: Uint8Array): number {
 export function inflateFile(bytes: Uint8Array): Uint8Array | { reason: string } {
   try {
     const { position } = dicomParser.readPart10Header(bytes) as unknown as { position: number };
+    // Where the group says it ends, which in a damaged file may be anywhere.
+    if (!(position <= bytes.length)) return { reason: 'its header is cut off' };
     const options = { maxOutputLength: MOST_BYTES, finishFlush: constants.Z_SYNC_FLUSH };
     const body = inflateRawSync(bytes.subarray(position), options);
     // Not concat, which may take the bytes from a pool: pixels are looked at in words, from an even address.

@@ -6,7 +6,7 @@ import { codecOf, type Decode, loadCodec } from './codecs/codec.ts';
 import { findFragments, joinFragments } from './fragments.ts';
 import { type Header, MOST_FILE_BYTES, parseHeader, tooLarge } from './header.ts';
 import { describeImage } from './image.ts';
-import { TRANSFER_SYNTAXES } from './syntax.ts';
+import { type CodecName, TRANSFER_SYNTAXES } from './syntax.ts';
 import { ZERO_FILLED } from './zeros.ts';
 
 export type StoredPixels = Uint8Array | Int8Array | Uint16Array | Int16Array;
@@ -45,18 +45,24 @@ let fileBuffer = Buffer.alloc(0);
 export async function readImage(path: string): Promise<StoredImage | BrokenImage> {
   const bytes = readWhole(path);
   if ('reason' in bytes) return bytes;
+  const image = imageOf(bytes);
+  if (!('needs' in image)) return image;
+  await loadCodec(image.needs);
+  return readImage(path); // The buffer may have been used for another file meanwhile.
+}
+
+/** The image of a whole file, whose bytes it may move; or the codec that it needs and that is not loaded yet. */
+export function imageOf(bytes: Uint8Array): StoredImage | BrokenImage | { readonly needs: CodecName } {
   const header = parseHeader(bytes, bytes.length);
   if ('reason' in header) return header;
   const { row, problem } = describeImage('', header);
   if (!row || problem) return { reason: problem?.reason ?? 'it is no image' };
   const { codec, bigEndian } = TRANSFER_SYNTAXES.get(header.transferSyntax)!;
-  if (codec && !codecOf(codec)) {
-    await loadCodec(codec);
-    return readImage(path); // The buffer may have been used by another file meanwhile.
-  }
+  const decode = codec && codecOf(codec);
+  if (codec && !decode) return { needs: codec };
   const padding = paddingOf(header); // Before the pixels, which are moved over the header.
-  const stored = codec
-    ? decodePixels(codecOf(codec)!, header, row)
+  const stored = decode
+    ? decodePixels(decode, header, row)
     : pixelView(header.bytes, header.pixels!.offset, row.Rows * row.Columns, row, bigEndian === true);
   if ('reason' in stored) return stored;
   if (stored.every((value: number) => value === 0)) return { reason: ZERO_FILLED };
