@@ -1,15 +1,13 @@
 // The door of learning: a trainer that takes batches and gives losses, the export of what it learnt, and a predictor.
 // Same weights, data, seed and threads give the same bits, whatever happens around; `state` and `load` carry everything.
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { openDevice } from './device.ts';
 import { type Layout, pack, unpack } from './flat.ts';
 import { initialise, type ModelSpec, type Tensors } from './models/models.ts';
 import type { Mask } from './models/network.ts';
-import { type AdamW, HOST_NUMBERS, hostNumbers } from './onnx/adamw.ts';
-import { exportOnnx } from './onnx/export.ts';
-import { createPredictor, type Predictor } from './onnx/predictor.ts';
-import { blockSize } from './onnx/probe.ts';
-import { buildTrainingGraph, type TrainingGraph } from './onnx/training.ts';
+import { type AdamW, hostNumbers } from './onnx/adamw.ts';
+import type { Predictor } from './onnx/predictor.ts';
 import { createRandom, type Random, resumeRandom } from './random.ts';
+import type { StepPlan, Stepper, Vectors } from './stepper.ts';
 
 export { type Arch, initialise, type ModelSpec, type TensorData, type Tensors } from './models/models.ts';
 export { exportOnnx } from './onnx/export.ts';
@@ -17,15 +15,22 @@ export { createPredictor, type Predictor } from './onnx/predictor.ts';
 
 export interface TrainerOptions {
   model: ModelSpec;
-  /** Images a step: exactly this many. */
+  /** Images that a call of `step` takes: exactly this many. */
   batch: number;
+  /** Calls that make one step of the optimiser (gradient accumulation); 1. */
+  parts?: number;
   threads: number;
   /** Of the initial weights and of the masks of dropout and stochastic depth. */
   seed: number;
   weightDecay: number;
   /** A weight for each class; they are divided by their sum. */
   classWeights: readonly number[];
+  /** auto, cpu, cuda, webgpu or tfjs; auto. */
   device?: string;
+  /** GPUs given to this node; none. */
+  gpus?: readonly number[];
+  /** Decay of a moving average of the weights, which is then what is evaluated and kept; none. */
+  ema?: number;
   /** AdamW's decay of its moments; 0.9 and 0.999. */
   betas?: readonly [number, number];
   /** AdamW's epsilon; 1e-8. */
@@ -37,6 +42,8 @@ export interface TrainerState {
   weights: Tensors;
   /** AdamW's moments, `m.NAME` and `v.NAME`. */
   optimizer: Tensors;
+  /** The moving average of `weights`, where there is one. */
+  average?: Tensors;
   /** Steps taken. */
   step: number;
   /** The stream of the masks. */
@@ -46,148 +53,142 @@ export interface TrainerState {
 export interface Trainer {
   /** What was chosen, and why, in one line. */
   readonly device: string;
-  /** One step of AdamW. x (N,3,S,S), y (N,classes); the logits are those of training mode, before the step. */
+  /**
+   * One step of AdamW, or one part of it. x (N,3,S,S), y (N,classes); loss and logits are those of this batch in training mode,
+   * before the step. Parts give the gradient of the large batch, up to batch norm, whose statistics are each part's own.
+   */
   step(x: Float32Array, y: Float32Array, options: { lr: number }): Promise<{ loss: number; logits: Float32Array }>;
-  /** Logits (n,classes) in inference mode, with the current weights and running statistics. */
+  /** Logits (n,classes) in inference mode, with the current weights, or their average where there is one. */
   predict(x: Float32Array, n: number): Promise<Float32Array>;
+  /** Throws between the parts of a step. */
   state(): Promise<TrainerState>;
-  load(state: { weights: Tensors; optimizer?: Tensors; step?: number; rng?: number[] }): Promise<void>;
+  load(state: {
+    weights: Tensors;
+    optimizer?: Tensors;
+    average?: Tensors;
+    step?: number;
+    rng?: number[];
+  }): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The vectors that a step replaces, each with the spare one that the next step writes into. */
-type StateName = 'params' | 'm' | 'v' | 'buffers';
-const stateNames: readonly StateName[] = ['params', 'm', 'v', 'buffers'];
-
+/** InputError where the device does not exist or cannot be used; throws what its runtime throws without memory. */
 export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
-  const device = chooseDevice(options.device ?? 'auto');
+  const { model, batch, parts = 1, threads, gpus = [], ema } = options;
   const adamW: AdamW = {
     beta1: options.betas?.[0] ?? 0.9,
     beta2: options.betas?.[1] ?? 0.999,
     epsilon: options.eps ?? 1e-8,
     weightDecay: options.weightDecay,
   };
-  const graph = buildTrainingGraph(options.model, options.batch, options.classWeights, adamW, await blockSize());
-  const session = await InferenceSession.create(graph.model, {
-    intraOpNumThreads: options.threads,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-    graphOptimizationLevel: 'basic',
-    enableMemPattern: false,
-    logSeverityLevel: 3,
-  });
-  const lengths = { params: graph.parameters.length, m: graph.parameters.length, v: graph.parameters.length };
-  let current = stateTensors({ ...lengths, buffers: graph.buffers.length });
-  let spare = stateTensors({ ...lengths, buffers: graph.buffers.length });
-  const result = vector(graph.resultLength);
+  const plan: StepPlan = { model, batch, parts, classWeights: options.classWeights, adamW };
+  const {
+    line,
+    stepper,
+    predictor: open,
+  } = await openDevice(plan, { device: options.device ?? 'auto', threads, gpus });
   let steps = 0;
+  let part = 0;
   let random = createRandom(options.seed, 1);
+  let average: Average | null = null;
   let predictor: Promise<Predictor> | undefined;
 
-  const setWeights = (weights: Tensors): void => {
-    pack(graph.parameters, weights, current.params.data as Float32Array);
-    pack(graph.buffers, weights, current.buffers.data as Float32Array);
-  };
-  const getWeights = (): Tensors => {
-    const weights: Tensors = new Map();
-    unpack(graph.parameters, current.params.data as Float32Array, weights);
-    unpack(graph.buffers, current.buffers.data as Float32Array, weights);
-    return weights;
-  };
   const forgetPredictor = async (): Promise<void> => {
     const old = predictor;
     predictor = undefined;
     await (await old)?.close();
   };
-  setWeights(initialise(options.model, options.seed));
+  const load: Trainer['load'] = async (state) => {
+    await forgetPredictor();
+    const vectors = packed(stepper, state.weights, state.optimizer);
+    await stepper.write(vectors);
+    if (ema !== undefined) average = state.average ? packed(stepper, state.average) : vectors;
+    steps = state.step ?? 0;
+    part = 0;
+    random = state.rng === undefined ? createRandom(options.seed, 1) : resumeRandom(state.rng);
+  };
+  await load({ weights: initialise(model, options.seed) });
 
   return {
-    device,
+    device: line,
     async step(x, y, { lr }) {
-      const { input } = options.model;
-      const classes = (graph.resultLength - 1) / options.batch;
-      const images = batchTensor('x', x, [options.batch, 3, input, input]);
-      const labels = batchTensor('y', y, [options.batch, classes]);
+      const { input } = model;
+      checkLength('x', x, [batch, 3, input, input]);
+      checkLength('y', y, [batch, (stepper.resultLength - 1) / batch]);
       await forgetPredictor();
-      steps += 1;
-      const feeds = {
-        x: images,
-        y: labels,
-        host: new Tensor('float32', hostNumbers(adamW, lr, steps), [HOST_NUMBERS]),
-        ...(graph.maskLayout.length > 0 && { masks: drawMasks(graph.masks, graph.maskLayout, random) }),
-        ...current,
-      };
-      const fetches = Object.fromEntries(stateNames.map((name) => [`${name}_out`, spare[name]]));
-      await session.run(feeds, { ...fetches, result });
-      [current, spare] = [spare, current];
-      const values = result.data as Float32Array;
-      return { loss: values[0]!, logits: values.slice(1) };
+      const last = part + 1 === parts;
+      const masks = drawMasks(stepper.masks, stepper.maskLayout, random);
+      const result = await stepper.step({ x, y, masks, host: last ? hostNumbers(adamW, lr, steps + 1) : null });
+      part = last ? 0 : part + 1;
+      if (last) steps += 1;
+      if (last && average !== null) follow(average, await stepper.read(), emaRate(ema!, steps));
+      return { loss: result[0]!, logits: result.slice(1) };
     },
     async predict(x, n) {
-      predictor ??= createPredictor(exportOnnx(options.model, getWeights(), {}), { threads: options.threads });
+      predictor ??= open(model, unpacked(stepper, average ?? (await stepper.read())));
       return (await predictor).predict(x, n);
     },
     async state() {
+      if (part !== 0) throw new Error(`state: asked for after ${part} of ${parts} parts of a step`);
+      const vectors = await stepper.read();
       const optimizer: Tensors = new Map();
-      unpack(graph.parameters, current.m.data as Float32Array, optimizer, 'm.');
-      unpack(graph.parameters, current.v.data as Float32Array, optimizer, 'v.');
-      return { weights: getWeights(), optimizer, step: steps, rng: random.state() };
+      unpack(stepper.parameters, vectors.m, optimizer, 'm.');
+      unpack(stepper.parameters, vectors.v, optimizer, 'v.');
+      const averaged = average === null ? {} : { average: unpacked(stepper, average) };
+      return { weights: unpacked(stepper, vectors), optimizer, ...averaged, step: steps, rng: random.state() };
     },
-    async load(state) {
-      await forgetPredictor();
-      setWeights(state.weights);
-      loadMoments(graph, state.optimizer, current.m.data as Float32Array, current.v.data as Float32Array);
-      steps = state.step ?? 0;
-      random = state.rng === undefined ? createRandom(options.seed, 1) : resumeRandom(state.rng);
-    },
+    load,
     async close() {
       await forgetPredictor();
-      await session.release();
+      await stepper.close();
     },
   };
 }
 
-function chooseDevice(wanted: string): string {
-  if (wanted === 'cpu') return 'cpu (onnxruntime): asked for';
-  if (wanted === 'auto') return 'cpu (onnxruntime): the only device so far';
-  throw new Error(`device "${wanted}" does not exist: use "auto" or "cpu"`);
+type Average = Pick<Vectors, 'params' | 'buffers'>;
+
+function packed({ parameters, buffers }: Stepper, weights: Tensors, optimizer?: Tensors): Vectors {
+  const { length } = parameters;
+  const [params, m, v] = [0, 0, 0].map(() => new Float32Array(length)) as [Float32Array, Float32Array, Float32Array];
+  const vectors: Vectors = { params, m, v, buffers: new Float32Array(buffers.length) };
+  pack(parameters, weights, params);
+  pack(buffers, weights, vectors.buffers);
+  if (optimizer === undefined) return vectors;
+  pack(parameters, optimizer, m, 'm.');
+  pack(parameters, optimizer, v, 'v.');
+  return vectors;
 }
 
-function vector(length: number): Tensor {
-  return new Tensor('float32', new Float32Array(length), [length]);
+function unpacked({ parameters, buffers }: Stepper, vectors: Average): Tensors {
+  const weights: Tensors = new Map();
+  unpack(parameters, vectors.params, weights);
+  unpack(buffers, vectors.buffers, weights);
+  return weights;
 }
 
-function stateTensors(lengths: Record<StateName, number>): Record<StateName, Tensor> {
-  return {
-    params: vector(lengths.params),
-    m: vector(lengths.m),
-    v: vector(lengths.v),
-    buffers: vector(lengths.buffers),
-  };
+/** How far the average moves in a step: 1 - decay, and more in the first, as TensorFlow's moving average does. */
+function emaRate(decay: number, step: number): number {
+  return 1 - Math.min(decay, (1 + step) / (10 + step));
 }
 
-function batchTensor(name: string, data: Float32Array, shape: readonly number[]): Tensor {
+function follow(average: Average, current: Average, rate: number): void {
+  for (const name of ['params', 'buffers'] as const) {
+    const [mean, target] = [average[name], current[name]];
+    for (let i = 0; i < mean.length; i++) mean[i]! += rate * (target[i]! - mean[i]!);
+  }
+}
+
+function checkLength(name: string, data: Float32Array, shape: readonly number[]): void {
   const length = shape.reduce((a, b) => a * b, 1);
   if (data.length !== length) throw new Error(`step: ${name} has ${data.length} values, a batch is [${shape}]`);
-  return new Tensor('float32', data, shape);
 }
 
 /** A factor of 1/keep or 0 for each element, in the order of the layout. */
-function drawMasks(masks: readonly Mask[], layout: Layout, random: Random): Tensor {
+function drawMasks(masks: readonly Mask[], layout: Layout, random: Random): Float32Array {
   const data = new Float32Array(layout.length);
   layout.slots.forEach(({ start, end }, i) => {
     const { keep } = masks[i]!;
     for (let at = start; at < end; at++) data[at] = random.next() < keep ? 1 / keep : 0;
   });
-  return new Tensor('float32', data, [data.length]);
-}
-
-function loadMoments(graph: TrainingGraph, optimizer: Tensors | undefined, m: Float32Array, v: Float32Array): void {
-  if (optimizer === undefined) {
-    m.fill(0);
-    v.fill(0);
-    return;
-  }
-  pack(graph.parameters, optimizer, m, 'm.');
-  pack(graph.parameters, optimizer, v, 'v.');
+  return data;
 }

@@ -12,17 +12,27 @@ export interface Predictor {
   close(): Promise<void>;
 }
 
+export interface PredictorOptions {
+  readonly threads: number;
+  /** onnxruntime-node's; the CPU alone where absent. */
+  readonly executionProviders?: InferenceSession.SessionOptions['executionProviders'];
+}
+
 /** From a file's path or its bytes. Throws where it is not a model of ours. */
-export async function createPredictor(onnx: Uint8Array | string, options: { threads: number }): Promise<Predictor> {
+export async function createPredictor(
+  onnx: Uint8Array | string,
+  { threads, executionProviders }: PredictorOptions,
+): Promise<Predictor> {
   const bytes = typeof onnx === 'string' ? await readFile(onnx) : onnx;
   const metadata = readMetadata(bytes);
   const session = await InferenceSession.create(bytes, {
-    intraOpNumThreads: options.threads,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     enableMemPattern: false,
     logSeverityLevel: 3,
+    ...(executionProviders && { executionProviders }),
   });
   const input = session.inputMetadata[0];
   if (input === undefined || !input.isTensor || input.shape.length !== 4) {

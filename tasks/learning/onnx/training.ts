@@ -3,7 +3,7 @@
 
 import { type Layout, layoutOf } from '../flat.ts';
 import { differentiate } from '../graph/gradient.ts';
-import type { Node } from '../graph/graph.ts';
+import type { Graph, Node } from '../graph/graph.ts';
 import { weightedCrossEntropy } from '../loss.ts';
 import { buildModel, type ModelSpec } from '../models/models.ts';
 import type { Mask, Network } from '../models/network.ts';
@@ -14,14 +14,25 @@ import { cpuInput } from './cpu.ts';
 import { chooseLayout } from './cpuLayout.ts';
 import { createEmitter, type Emitter } from './emitter.ts';
 import { lowerFused } from './fused.ts';
-import { createLowering } from './lower.ts';
+import { createLowering, type Lowering, lower } from './lower.ts';
+import { standardRules } from './standard.ts';
 
 /** Values of an image in one turn of a region: few enough for the caches, enough to share among threads. */
 const CHUNK = 131_072;
 
+/** Whose operators and layout of images: ONNX Runtime's CPU provider with blocks of so many channels, or any provider. */
+export type Target =
+  | { readonly rules: 'cpu'; readonly block: number; readonly chunk?: number }
+  | { readonly rules: 'standard' };
+
 export interface TrainingGraph {
-  /** Inputs x, y, params, m, v, buffers, masks, host; outputs params_out, m_out, v_out, buffers_out, result. */
+  /**
+   * Inputs x, y, params, m, v, buffers, masks, host; outputs params_out, m_out, v_out, buffers_out, result. In parts: m, v and
+   * host are absent, `gradient` comes in and `gradient_out` goes out, the sum so far of this part's share.
+   */
   readonly model: Uint8Array<ArrayBuffer>;
+  /** In parts, the rest of the step: params, m, v, gradient, host → params_out, m_out, v_out. */
+  readonly update: Uint8Array<ArrayBuffer> | null;
   readonly parameters: Layout;
   readonly buffers: Layout;
   readonly masks: readonly Mask[];
@@ -51,13 +62,17 @@ export function buildStep(spec: ModelSpec, batch: number, classWeights: readonly
   return { net, loss, logits, x, y, gradients };
 }
 
+/**
+ * A step on `batch` images at once, or, with more than one part, on `parts` times as many, `batch` at a time: the gradient is
+ * the mean over the parts, as that of the large batch, but each part is normalised by statistics of its own.
+ */
 export function buildTrainingGraph(
   spec: ModelSpec,
   batch: number,
   classWeights: readonly number[],
   adamW: AdamW,
-  block: number,
-  chunk = CHUNK,
+  target: Target,
+  parts = 1,
 ): TrainingGraph {
   const step = buildStep(spec, batch, classWeights);
   const { net } = step;
@@ -69,23 +84,14 @@ export function buildTrainingGraph(
     [step.x.id, e.input('x', step.x.shape)],
     [step.y.id, e.input('y', step.y.shape)],
   ]);
-  const state = (name: string, length: number): string => e.input(name, [length]);
-  const params = state('params', parameters.length);
-  const [m, v] = [state('m', parameters.length), state('v', parameters.length)];
-  const running = state('buffers', buffers.length);
-  const host = state('host', HOST_NUMBERS);
+  const params = e.input('params', [parameters.length]);
+  const running = e.input('buffers', [buffers.length]);
   splitInto(e, given, params, parameters, net.parameters);
-  if (maskLayout.length > 0) splitInto(e, given, state('masks', maskLayout.length), maskLayout, net.masks);
+  if (maskLayout.length > 0) splitInto(e, given, e.input('masks', [maskLayout.length]), maskLayout, net.masks);
 
   const statistics = net.buffers.map((declared) => net.statistics.get(declared.name)!);
   const wanted = [step.loss, step.logits, ...step.gradients, ...statistics];
-  const l = createLowering(e);
-  const layout = chooseLayout(batch, block, true);
-  for (const node of net.graph.nodes) {
-    const name = given.get(node.id);
-    if (name !== undefined) given.set(node.id, cpuInput(l, node, name, layout));
-  }
-  const names = lowerFused(net.graph, wanted, l, given, layout, chunk);
+  const names = lowerFor(target, net.graph, wanted, createLowering(e), given, batch);
   const [loss, logits] = names as [string, string];
   const gradients = names.slice(2, 2 + step.gradients.length);
   const resultLength = 1 + step.logits.shape[0]! * step.logits.shape[1]!;
@@ -94,12 +100,16 @@ export function buildTrainingGraph(
     const batchStatistics = joined(e, names.slice(2 + gradients.length));
     e.output('buffers_out', follow(e, running, batchStatistics, net.batchNorm.momentum), [buffers.length]);
   }
-  const next = addAdamW(e, { params, m, v, host, gradient: joined(e, gradients) }, adamW);
-  e.output('params_out', next.params, [parameters.length]);
-  e.output('m_out', next.m, [parameters.length]);
-  e.output('v_out', next.v, [parameters.length]);
+  const gradient = joined(e, gradients);
+  if (parts === 1) addUpdate(e, params, gradient, parameters.length, adamW);
+  else {
+    const share = e.emit('Mul', [gradient, e.floats([1 / parts], [])]);
+    const sum = e.emit('Add', [e.input('gradient', [parameters.length]), share]);
+    e.output('gradient_out', sum, [parameters.length]);
+  }
   return {
     model: e.encode(),
+    update: parts === 1 ? null : buildUpdate(parameters.length, adamW),
     parameters,
     buffers,
     masks: net.masks,
@@ -107,6 +117,38 @@ export function buildTrainingGraph(
     resultLength,
     nodes: e.nodeCount(),
   };
+}
+
+function lowerFor(
+  target: Target,
+  graph: Graph,
+  wanted: readonly Node[],
+  l: Lowering,
+  given: Map<number, string>,
+  batch: number,
+): string[] {
+  if (target.rules === 'standard') return lower(graph, wanted, l, given, standardRules);
+  const layout = chooseLayout(batch, target.block, true);
+  for (const node of graph.nodes) {
+    const name = given.get(node.id);
+    if (name !== undefined) given.set(node.id, cpuInput(l, node, name, layout));
+  }
+  return lowerFused(graph, wanted, l, given, layout, target.chunk ?? CHUNK);
+}
+
+/** AdamW's part of a step: moments come in, and all that it changes goes out. */
+function addUpdate(e: Emitter, params: string, gradient: string, length: number, adamW: AdamW): void {
+  const [m, v] = [e.input('m', [length]), e.input('v', [length])];
+  const next = addAdamW(e, { params, m, v, host: e.input('host', [HOST_NUMBERS]), gradient }, adamW);
+  e.output('params_out', next.params, [length]);
+  e.output('m_out', next.m, [length]);
+  e.output('v_out', next.v, [length]);
+}
+
+function buildUpdate(length: number, adamW: AdamW): Uint8Array<ArrayBuffer> {
+  const e = createEmitter();
+  addUpdate(e, e.input('params', [length]), e.input('gradient', [length]), length, adamW);
+  return e.encode();
 }
 
 /** A slice of the flat vector for each tensor, registered under its node. */

@@ -1,0 +1,122 @@
+// Which device trains: what was asked for, or the first that is there, works, and computes what the CPU computes.
+// `auto` looks for a GPU only where the engine gave the node one: others may be using it, and probing costs seconds.
+import { InputError } from '../../engine/task.ts';
+import type { ModelSpec, Tensors } from './models/models.ts';
+import { exportOnnx } from './onnx/export.ts';
+import { createPredictor, type Predictor } from './onnx/predictor.ts';
+import { blockSize } from './onnx/probe.ts';
+import { createOnnxStepper, type OnnxOptions } from './onnx/stepper.ts';
+import { disagreement, smallPlan } from './selfCheck.ts';
+import type { StepPlan, Stepper } from './stepper.ts';
+import { loadTensorFlow } from './tfjs/load.ts';
+import { createTfjsPredictor, createTfjsStepper } from './tfjs/stepper.ts';
+
+export interface Device {
+  /** What was chosen, and why not the others, in one line. */
+  readonly line: string;
+  readonly stepper: Stepper;
+  /** A network in inference mode on the same device. */
+  predictor(model: ModelSpec, weights: Tensors): Promise<Predictor>;
+}
+
+export interface DeviceOptions {
+  /** auto, cpu, cuda, webgpu or tfjs. */
+  readonly device: string;
+  readonly threads: number;
+  /** GPUs given to this node. */
+  readonly gpus: readonly number[];
+}
+
+/** How steps and predictions are made on a device that is there. */
+interface Maker {
+  readonly label: string;
+  /** A device other than a GPU: of use where it is asked for by name. */
+  readonly slow?: boolean;
+  stepper(plan: StepPlan): Promise<Stepper>;
+  predictor(model: ModelSpec, weights: Tensors): Promise<Predictor>;
+}
+
+type Found = Maker | { readonly problem: string };
+type Options = Pick<DeviceOptions, 'threads'>;
+
+const ACCELERATORS: Readonly<Record<string, (options: Options) => Promise<Found>>> = {
+  cuda: async (options) => onnxMaker('cuda (onnxruntime)', options, [{ name: 'cuda' }, 'cpu']),
+  // Its own preference, NHWC, gives wrong gradients without a word.
+  webgpu: async (options) =>
+    onnxMaker('webgpu (onnxruntime)', options, [{ name: 'webgpu', preferredLayout: 'NCHW' }, 'cpu']),
+  tfjs: tfjsMaker,
+};
+
+/** InputError where the device asked for does not exist, cannot be used, or computes something else than the CPU. */
+export async function openDevice(plan: StepPlan, options: DeviceOptions): Promise<Device> {
+  const { device, gpus } = options;
+  const cpu = await cpuMaker(options);
+  if (device === 'cpu') return opened(cpu, plan, `${cpu.label}, as asked for`);
+  if (device === 'auto' && gpus.length === 0) return opened(cpu, plan, `${cpu.label}; no GPU was given to this node`);
+  if (device !== 'auto' && ACCELERATORS[device] === undefined) {
+    throw new InputError(`device "${device}" does not exist: use auto, cpu, cuda, webgpu or tfjs`);
+  }
+  const problems: string[] = [];
+  for (const name of device === 'auto' ? Object.keys(ACCELERATORS) : [device]) {
+    const maker = await usable(await ACCELERATORS[name]!(options), cpu, plan, device === 'auto');
+    const others = problems.map((problem) => `; ${problem}`).join('');
+    if (!('problem' in maker)) {
+      const why = device === 'auto' ? 'a step agrees with the CPU' : 'as asked for, and a step agrees with the CPU';
+      return opened(maker, plan, `${maker.label}, ${why}${others}`);
+    }
+    problems.push(`not ${name}: ${maker.problem}`);
+  }
+  if (device !== 'auto') throw new InputError(`device "${device}" cannot be used, ${problems[0]}; use auto or cpu`);
+  return opened(cpu, plan, `${cpu.label}; ${problems.join('; ')}`);
+}
+
+async function opened(maker: Maker, plan: StepPlan, line: string): Promise<Device> {
+  return { line, stepper: await maker.stepper(plan), predictor: maker.predictor };
+}
+
+/** What was found, if it makes a small step as the CPU does. */
+async function usable(found: Found, cpu: Maker, plan: StepPlan, automatic: boolean): Promise<Found> {
+  if ('problem' in found) return found;
+  if (automatic && found.slow) return { problem: 'it would run on the CPU, slower' };
+  const small = smallPlan(plan);
+  try {
+    const problem = await disagreement(await cpu.stepper(small), await found.stepper(small), small);
+    return problem === null ? found : { problem };
+  } catch (error) {
+    return { problem: (error as Error).message.split('\n', 1)[0]! };
+  }
+}
+
+async function cpuMaker({ threads }: Options): Promise<Maker> {
+  const target = { rules: 'cpu', block: await blockSize() } as const;
+  return {
+    label: 'cpu (onnxruntime)',
+    stepper: (plan) => createOnnxStepper(plan, { target, threads }),
+    predictor: (model, weights) => createPredictor(exportOnnx(model, weights, {}), { threads }),
+  };
+}
+
+function onnxMaker(
+  label: string,
+  { threads }: Options,
+  executionProviders: NonNullable<OnnxOptions['executionProviders']>,
+): Maker {
+  const options = { threads, executionProviders };
+  return {
+    label,
+    stepper: (plan) => createOnnxStepper(plan, { target: { rules: 'standard' }, ...options }),
+    predictor: (model, weights) => createPredictor(exportOnnx(model, weights, {}), options),
+  };
+}
+
+async function tfjsMaker(): Promise<Found> {
+  const loaded = await loadTensorFlow();
+  if ('problem' in loaded) return loaded;
+  const { tf, name, usesGpu } = loaded;
+  return {
+    label: `tfjs (${name}, ${usesGpu ? 'GPU' : 'CPU'})`,
+    slow: !usesGpu,
+    stepper: async (plan) => createTfjsStepper(tf, plan),
+    predictor: async (model, weights) => createTfjsPredictor(tf, model, weights),
+  };
+}

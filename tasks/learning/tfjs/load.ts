@@ -1,0 +1,27 @@
+// TensorFlow.js, where it is installed: the package with a GPU, else the one without. Both are optional, and the first stays
+// installed without its native part where its download failed, so that only an attempt tells.
+export type TensorFlow = typeof import('@tensorflow/tfjs-core');
+
+export interface Loaded {
+  readonly tf: TensorFlow;
+  readonly name: string;
+  readonly usesGpu: boolean;
+}
+
+const PACKAGES: readonly string[] = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
+
+/** The first package that loads, or why none does. */
+export async function loadTensorFlow(): Promise<Loaded | { readonly problem: string }> {
+  const problems: string[] = [];
+  for (const name of PACKAGES) {
+    try {
+      const loaded = (await import(name)) as TensorFlow & { default?: TensorFlow };
+      const tf = loaded.default ?? loaded;
+      const backend = tf.backend() as { isUsingGpuDevice?: boolean };
+      return { tf, name, usesGpu: backend.isUsingGpuDevice === true };
+    } catch (error) {
+      problems.push(`${name}: ${(error as Error).message.split('\n', 1)[0]}`);
+    }
+  }
+  return { problem: problems.join('; ') };
+}
