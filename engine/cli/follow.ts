@@ -1,5 +1,6 @@
 // dag status --follow: shows the run that goes on in another terminal, as that terminal shows it, by reading its journal.
 import { currentRun } from '../history/current.ts';
+import { lockHolder } from '../history/holder.ts';
 import { parseLines } from '../history/read.ts';
 import { tailLines } from '../history/tail.ts';
 import type { Estimator } from '../report/eta.ts';
@@ -30,7 +31,7 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
     estimate: (names, capacity) => estimateAsRun(asked, names, capacity),
   });
   for (;;) {
-    const alive = (await currentRun(places))?.id === current.id;
+    const alive = (await lockHolder(places.lock))?.pid === current.pid;
     for (const line of parseLines(lines.read()).lines) {
       if (line.type === 'run-started') asked = asRun(flags, line);
       if (flags.json) process.stdout.write(`${JSON.stringify(line)}\n`);

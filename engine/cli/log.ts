@@ -1,6 +1,7 @@
 // dag log NODE: what the node's latest run printed; with --follow, what it prints until it ends.
 import { existsSync, readFileSync } from 'node:fs';
 import { type CurrentRun, currentRun } from '../history/current.ts';
+import { lockHolder } from '../history/holder.ts';
 import { parseLines } from '../history/read.ts';
 import { tailFile, tailLines } from '../history/tail.ts';
 import { logPath, type Places, placesOf } from '../state/places.ts';
@@ -59,7 +60,7 @@ async function followLog(node: string, places: Places): Promise<number> {
 }
 
 async function goesOn(places: Places, current: CurrentRun): Promise<boolean> {
-  return (await currentRun(places))?.id === current.id;
+  return (await lockHolder(places.lock))?.pid === current.pid;
 }
 
 /** Where the node stands in a run, by the journal so far. */
@@ -69,6 +70,7 @@ function watchNode(node: string, journal: string): () => 'waiting' | 'running' |
   return () => {
     for (const line of parseLines(lines.read()).lines) {
       if (line.type === 'nodes-fresh' && line.nodes[node] !== undefined) state = 'ended';
+      if (line.type === 'run-finished') state = 'ended';
       if (!('node' in line) || line.node !== node) continue;
       if (line.type === 'node-started') state = 'running';
       if (['node-done', 'node-failed', 'node-blocked', 'node-restored'].includes(line.type)) state = 'ended';

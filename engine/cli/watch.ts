@@ -1,5 +1,6 @@
 // dag watch: runs what is stale, then again after each edit. What an edit reaches while a run goes on is stopped at once
 // and runs again as soon as the nodes that the edit does not reach have ended; those are not disturbed.
+import path from 'node:path';
 import { createLocalExecutor } from '../exec/local.ts';
 import type { Pipeline } from '../graph/node.ts';
 import { codeOf, filesRead } from '../plan/code.ts';
@@ -92,7 +93,8 @@ function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): C
       if (code.ok) codes.set(module, code.value.digest);
     const reached = affectedBy(version, { nodes: edited.nodes, codes });
     if (reached.size === 0) return;
-    say(`edited: ${named([...reached])}`);
+    const files = named([...paths].map((file) => path.relative(edited.root, file)));
+    say(`edited ${files}: ${reached.size} ${reached.size === 1 ? 'node has' : 'nodes have'} to run again`);
     executor.edited(reached, dependentOn(reached, version.nodes));
   };
   return {

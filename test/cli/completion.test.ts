@@ -56,7 +56,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 describe('Tab in bash', () => {
   test('completes commands and flags', () => {
     const p = project();
-    expect(complete(p, 'dag st')).toEqual(['status', 'stop']);
+    expect(complete(p, 'dag st').sort()).toEqual(['status', 'stop']);
     expect(complete(p, 'dag run --ke')).toEqual(['--keep-going']);
     expect(complete(p, 'dag ')).toContain('history');
     expect(complete(p, 'dag ')).not.toContain('__complete');

@@ -144,7 +144,7 @@ tasks:
   });
   await began(p, 'slow');
   p.edit('made.ts', "'old'", "'new'");
-  await until(() => watch.printed.stderr.includes('edited: made'));
+  await until(() => watch.printed.stderr.includes('edited made.ts: 1 node has to run again'));
   go(p, 'slow');
   await idle(1);
   expect(ranIn(watch.printed.stderr)).toEqual(['made', 'slow', 'made', 'slow', 'last']);
