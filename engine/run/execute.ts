@@ -1,5 +1,4 @@
 // One node, from its slots to its record: claimed, run with its tries, its outputs saved, and told once all is durable.
-import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Allotment, Failure } from '../event.ts';
 import { confirmRuns } from '../exec/each/marker.ts';
@@ -11,7 +10,7 @@ import { recordOf } from '../state/record.ts';
 import { type Course, complete, failNode, type Outputs } from './context.ts';
 import { eachJobOf } from './patch.ts';
 import { prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
-import { clearOutputs, type Finished, record, saveOutputs } from './publish.ts';
+import { clearOutputs, type Finished, record, removeFolder, saveOutputs } from './publish.ts';
 import { keepLog, NO_TRIES, nextTry, waitUnlessStopped } from './retry.ts';
 
 /** `again` is called when another run on the same cache had the key: the verdict is due once more. */
@@ -39,7 +38,7 @@ export async function executeNode(
   const saved = finished.failure
     ? { ok: false as const, error: finished.failure }
     : await saveOutputs(run.pipeline.root, run.cache, finished).catch((error) => fail(unsaved(error, finished.log)));
-  rmSync(finished.workplace.staging, { recursive: true, force: true });
+  removeFolder(finished.workplace.staging);
   // GPUs stay taken until the outcome is told, so that no instant of the journal shows two nodes on one.
   const late = saved.ok && allotment.gpus.length > 0;
   if (!late) run.scheduler.release(node, allotment);
@@ -150,7 +149,7 @@ async function settleRecord(run: Course, finished: Ended, outputs: Outputs): Pro
   const { node, seconds, workplace } = finished;
   await record(run.cache, finished, outputs);
   for (const { folder } of finished.each) confirmRuns(folder);
-  rmSync(workplace.scratch, { recursive: true, force: true });
+  removeFolder(workplace.scratch);
   run.outcome.ran.push(node.name);
   const digests = Object.fromEntries(Object.entries(outputs).map(([name, { digest }]) => [name, digest]));
   run.listener({ type: 'node-done', node: node.name, seconds, outputs: digests });

@@ -1,6 +1,6 @@
 // From a process that ended well to a record: outputs are there, inputs are as they were, bytes are in the store and
 // durable; only then the record. Whatever is missing on the way is a failure of the node, and nothing is recorded.
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, type Entry, StoreDamage } from '../../cache/index.ts';
 import type { Failure } from '../event.ts';
@@ -99,8 +99,13 @@ export async function record(
 export function clearOutputs(root: string, cache: Cache, node: Node): void {
   for (const { path: file } of node.outputs) {
     const target = path.join(root, file);
-    rmSync(target, { recursive: true, force: true });
+    removeFolder(target);
     cache.forget(target);
     mkdirSync(path.dirname(target), { recursive: true });
   }
+}
+
+/** Or a file. Node's own way to find out that nothing is there costs more than most shell commands. */
+export function removeFolder(place: string): void {
+  if (lstatSync(place, { throwIfNoEntry: false })) rmSync(place, { recursive: true, force: true });
 }
