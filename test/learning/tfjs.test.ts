@@ -160,16 +160,16 @@ describe('a step on both lowerings', () => {
     createOnnxStepper(plan, { target: { rules: 'cpu', block: await blockSize() }, threads: 1 });
 
   it('agrees to 1e-4 of each gradient’s largest', async () => {
-    // Large enough that batch norm has more than a handful of values a channel, which float32 forgives.
-    const large = { ...plan, model: { ...model, input: 64 } };
+    const large = { ...plan, batch: 16 }; // Batch norm over a handful of values magnifies rounding.
     const [a, b] = [await onnx(large), createTfjsStepper(tf, large)];
     const [expected, actual] = [await train(a, large, 1), await train(b, large, 1)];
     expect(actual.losses[0]).toBeCloseTo(expected.losses[0]!, 5);
+    // A shift before another batch norm has a gradient of 0, of which only rounding is left: hence the floor.
     const overall = Math.max(...expected.vectors.m.map(Math.abs));
     for (const { name, start, end } of a.parameters.slots) {
       const [found, truth] = [actual.vectors.m.subarray(start, end), expected.vectors.m.subarray(start, end)];
       const difference = truth.reduce((most, value, i) => Math.max(most, Math.abs(value - found[i]!)), 0);
-      const largest = truth.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-4 * overall);
+      const largest = truth.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3 * overall);
       expect(difference / largest, name).toBeLessThan(1e-4);
     }
     expect(worst(actual.vectors.buffers, expected.vectors.buffers)).toBeLessThan(1e-5);
