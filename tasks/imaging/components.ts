@@ -43,27 +43,37 @@ function findRuns(planes: Planes, rows: number, columns: number): Runs {
   let count = 0;
   for (let channel = 0; channel < planes.length; channel++) {
     const plane = planes[channel]!;
+    const words = wordsOf(plane);
     for (let row = 0; row < rows; row++) {
       first[channel * rows + row] = count;
       reserve(count + columns);
-      count = findRowRuns(plane, row * columns, columns, count);
+      count = findRowRuns(plane, words, row * columns, columns, count);
     }
   }
   first[planes.length * rows] = count;
   return { start: starts, end: ends, first, count };
 }
 
-function findRowRuns(plane: Uint8Array, base: number, columns: number, from: number): number {
+function findRowRuns(plane: Uint8Array, words: Uint32Array, base: number, columns: number, from: number): number {
   let count = from;
   const stop = base + columns;
   for (let at = base; at < stop; ) {
-    while (at < stop && plane[at] === 0) at++;
+    while (at < stop && plane[at] === 0) {
+      at++;
+      // Most of a head CT is air: four pixels at once.
+      if ((at & 3) === 0) while (at + 4 <= stop && words[at >> 2] === 0) at += 4;
+    }
     if (at === stop) break;
     starts[count] = at - base;
     while (at < stop && plane[at] !== 0) at++;
     ends[count++] = at - base;
   }
   return count;
+}
+
+/** The plane's pixels four by four; none of them where the plane does not begin at a word. */
+function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
+  return byteOffset % 4 === 0 ? new Uint32Array(buffer, byteOffset, length >> 2) : new Uint32Array();
 }
 
 function reserve(runs: number): void {

@@ -7,9 +7,12 @@ import type { RgbImage } from './crop.ts';
 sharp.concurrency(1);
 sharp.cache(false);
 
-export async function writePng(path: string, { data, rows, columns }: RgbImage): Promise<void> {
-  const bytes = await sharp(data, { raw: { width: columns, height: rows, channels: 3 } })
+export async function writePng(path: string, image: RgbImage): Promise<void> {
+  writeFileSync(path, await encodePng(image)); // A quarter of a millisecond less a file than libvips' own writing.
+}
+
+export function encodePng({ data, rows, columns }: RgbImage): Promise<Buffer> {
+  return sharp(data, { raw: { width: columns, height: rows, channels: 3 } })
     .png({ compressionLevel: 3, adaptiveFiltering: false, palette: false })
     .toBuffer();
-  writeFileSync(path, bytes); // A quarter of a millisecond less a file than libvips' own writing.
 }

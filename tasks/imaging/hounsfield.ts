@@ -40,17 +40,30 @@ function fillPlane(image: StoredImage, table: ByteTable, pad: number, padRows: n
   return plane;
 }
 
-let cached: { key: string; fromHu: readonly ByteTable[]; tables: ByteTable[] } | undefined;
+/** A set has a handful of conventions; with some slopes of its own a scanner may add more. */
+const MOST_CACHED = 16;
+let cachedFor: readonly ByteTable[] | undefined;
+const cached = new Map<string, readonly ByteTable[]>();
 
-/** From the bits of a stored value to 8 bits. A study has one convention, so the last tables are kept. */
+/** From the bits of a stored value to 8 bits, a table for each of `fromHu`. */
 function tablesFor(image: PixelConvention, fromHu: readonly ByteTable[]): readonly ByteTable[] {
   const { bitsStored, highBit, pixelRepresentation, rescaleSlope, rescaleIntercept, padding } = image;
   const key = [bitsStored, highBit, pixelRepresentation, rescaleSlope, rescaleIntercept, padding].join(' ');
-  if (cached?.key !== key || cached.fromHu !== fromHu) {
+  if (cachedFor !== fromHu || (cached.size >= MOST_CACHED && !cached.has(key))) cached.clear();
+  cachedFor = fromHu;
+  let tables = cached.get(key);
+  if (!tables) {
     const hu = hounsfieldTable(image);
-    cached = { key, fromHu, tables: fromHu.map((table) => Uint8Array.from(hu, (value) => table[value & 0xffff]!)) };
+    tables = fromHu.map((table) => chain(hu, table));
+    cached.set(key, tables);
   }
-  return cached.tables;
+  return tables;
+}
+
+function chain(hu: Int16Array, table: ByteTable): ByteTable {
+  const both = new Uint8Array(hu.length);
+  for (let bits = 0; bits < both.length; bits++) both[bits] = table[hu[bits]! & 0xffff]!;
+  return both;
 }
 
 const AIR_HU = -1000;
