@@ -2,17 +2,18 @@
 // fold. Validation predictions come from the exported network, since that is what will be used.
 import { writeFileSync } from 'node:fs';
 import * as z from 'zod';
-import { defineTask, type TaskContext } from '../engine/task.ts';
+import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASS_WEIGHTS, CLASSES } from './classes.ts';
 import { IDENTITY } from './learning/augment.ts';
 import { type Fit, fitNetwork } from './learning/fit.ts';
 import { type LabelledImages, readFold, refuseLeak, refuseMissing } from './learning/loader/labels.ts';
 import { holdsHu, SUBDURAL_WINDOW } from './learning/loader/levels.ts';
 import { createLoader, type Loader, loaderWorkers } from './learning/loader/loader.ts';
-import { modelParams, networkOf, overridesOf } from './learning/params.ts';
+import { isOutOfMemory, tooLarge } from './learning/memory.ts';
+import { modelParams, networkOf, overridesOf, refinements } from './learning/params.ts';
 import { predict } from './learning/predictions.ts';
 import { writeSafetensors } from './learning/safetensors.ts';
-import { createPredictor, createTrainer, exportOnnx } from './learning/trainer.ts';
+import { createPredictor, createTrainer, exportOnnx, type Trainer, type TrainerOptions } from './learning/trainer.ts';
 import { writePredictions } from './tables/predictions.ts';
 
 export { loadImages } from './learning/loader/worker.ts';
@@ -26,6 +27,7 @@ const params = z.strictObject({
   weight_decay: z.number().nonnegative(),
   seed: z.int().nonnegative(),
   device: z.string(),
+  ...refinements,
 });
 type Params = z.infer<typeof params>;
 
@@ -60,26 +62,62 @@ async function trainNetwork(
   train: LabelledImages,
   valid: LabelledImages,
 ): Promise<Fit> {
-  const { model, seed, device, ...common } = context.params;
-  const { epochs, patience, batch: wanted, lr, weight_decay: weightDecay } = { ...common, ...overridesOf(model) };
-  const batch = Math.min(wanted, train.images.length);
-  if (batch < wanted) context.log(`batch ${wanted} is lowered to ${batch}, all there is in this training set`);
-  const trainer = await createTrainer({
+  const { model, seed, device } = context.params;
+  const {
+    epochs,
+    patience,
+    lr,
+    weight_decay: weightDecay,
+    ema,
+    label_smoothing: labelSmoothing,
+  } = settings(context.params);
+  const { batch, microBatch } = batchesOf(context, train.images.length);
+  const options: TrainerOptions = {
     model: networkOf(model),
-    batch,
+    batch: microBatch,
+    parts: batch / microBatch,
     threads: context.cores,
     seed,
     weightDecay,
     classWeights: CLASS_WEIGHTS,
     device,
-  });
+    gpus: context.gpus,
+    ...(ema !== undefined && { ema }),
+  };
+  let trainer: Trainer | undefined;
   try {
+    trainer = await createTrainer(options);
     context.log(`device: ${trainer.device}`);
-    context.log(`${train.images.length} training images, ${valid.images.length} for validation, batch ${batch}`);
-    return await fitNetwork({ trainer, load, train, valid, batch, epochs, patience, lr, seed, context });
+    const parts = batch === microBatch ? '' : ` in parts of ${microBatch}`;
+    context.log(
+      `${train.images.length} training images, ${valid.images.length} for validation, batch ${batch}${parts}`,
+    );
+    const refined = labelSmoothing === undefined ? {} : { labelSmoothing };
+    const loop = { trainer, load, train, valid, batch, microBatch, epochs, patience, lr, seed, context };
+    return await fitNetwork({ ...loop, ...refined });
+  } catch (error) {
+    if (!isOutOfMemory(error)) throw error;
+    await trainer?.close();
+    trainer = undefined;
+    throw await tooLarge(options, error);
   } finally {
-    await trainer.close();
+    await trainer?.close();
   }
+}
+
+/** The pipeline's parameters, and what the model says in their place. */
+function settings(params: Params): Params {
+  return { ...params, ...overridesOf(params.model) };
+}
+
+/** Images a step, and at once. InputError where the one is not a multiple of the other. */
+function batchesOf(context: TaskContext<Params>, images: number): { batch: number; microBatch: number } {
+  const { batch: wanted, micro_batch: part = wanted } = settings(context.params);
+  if (wanted % part !== 0) throw new InputError(`batch ${wanted} is no multiple of micro_batch ${part}`);
+  const microBatch = Math.min(part, images);
+  const batch = Math.min(wanted, images - (images % microBatch));
+  if (batch < wanted) context.log(`batch ${wanted} is lowered to ${batch}, all there is in this training set`);
+  return { batch, microBatch };
 }
 
 async function predictValidation(
@@ -90,7 +128,7 @@ async function predictValidation(
 ): Promise<void> {
   const network = await createPredictor(onnx, { threads: context.cores });
   try {
-    const batch = context.params.model.batch ?? context.params.batch;
+    const { batch: wanted, micro_batch: batch = wanted } = settings(context.params);
     const predictions = await predict({ load, networks: [network], images, views: [IDENTITY], batch, context });
     writePredictions(context.output('oof'), predictions);
   } finally {

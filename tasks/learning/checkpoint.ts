@@ -1,4 +1,5 @@
-// A training's checkpoint: one safetensors file holding network, optimiser, the best weights so far and where the loop stands.
+// A training's checkpoint: one safetensors file holding network, optimiser, averaged weights, the best so far and where the loop
+// stands.
 // Written beside the last one, synced, then renamed into its place; the last one is kept until the next. A digest over all of
 // it is stored inside, so that a damaged file is set aside, and said, instead of trained on.
 import { createHash } from 'node:crypto';
@@ -20,7 +21,7 @@ export interface Checkpoint<Progress> {
 const CURRENT = 'checkpoint.safetensors';
 const PREVIOUS = 'checkpoint.previous.safetensors';
 const DAMAGED = 'checkpoint.damaged.safetensors';
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Durable when it returns; a kill at any moment leaves this checkpoint or the one before. */
 export function saveCheckpoint<Progress>(folder: string, checkpoint: Checkpoint<Progress>): void {
@@ -28,8 +29,11 @@ export function saveCheckpoint<Progress>(folder: string, checkpoint: Checkpoint<
   const tensors: Tensors = new Map();
   for (const [name, tensor] of trainer.weights) tensors.set(`weights/${name}`, tensor);
   for (const [name, tensor] of trainer.optimizer) tensors.set(`optimizer/${name}`, tensor);
+  for (const [name, tensor] of trainer.average ?? []) tensors.set(`average/${name}`, tensor);
   for (const [name, tensor] of best ?? []) tensors.set(`best/${name}`, tensor);
-  const state = JSON.stringify({ format: FORMAT, step: trainer.step, rng: trainer.rng, best: best !== null, progress });
+  const { step, rng } = trainer;
+  const has = { best: best !== null, average: trainer.average !== undefined };
+  const state = JSON.stringify({ format: FORMAT, step, rng, has, progress });
   const temporary = path.join(folder, `${CURRENT}.tmp`);
   writeSafetensors(temporary, tensors, { state, digest: digestOf(tensors, state) });
   if (existsSync(path.join(folder, CURRENT))) renameSync(path.join(folder, CURRENT), path.join(folder, PREVIOUS));
@@ -56,7 +60,7 @@ function readCheckpoint<Progress>(file: string): Checkpoint<Progress> {
   const { tensors, metadata } = readSafetensors(file);
   const { state = '', digest } = metadata;
   if (digest !== digestOf(tensors, state)) throw new Error(`${file}: its digest is not that of its content`);
-  const { format, step, rng, best, progress } = JSON.parse(state);
+  const { format, step, rng, has, progress } = JSON.parse(state);
   if (format !== FORMAT) throw new Error(`${file}: checkpoint format ${format}, expected ${FORMAT}`);
   const part = (prefix: string): Tensors =>
     new Map(
@@ -64,8 +68,9 @@ function readCheckpoint<Progress>(file: string): Checkpoint<Progress> {
         .filter(([name]) => name.startsWith(prefix))
         .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
     );
-  const trainer = { weights: part('weights/'), optimizer: part('optimizer/'), step, rng };
-  return { trainer, best: best ? part('best/') : null, progress };
+  const average = has.average ? { average: part('average/') } : {};
+  const trainer = { weights: part('weights/'), optimizer: part('optimizer/'), ...average, step, rng };
+  return { trainer, best: has.best ? part('best/') : null, progress };
 }
 
 function digestOf(tensors: Tensors, state: string): string {

@@ -1,6 +1,9 @@
 // The training loop: epochs of steps in a shuffled order, validation, the schedule, early stopping, the best epoch's weights.
+// How fast it went is told apart from what it learnt: that is the same in every run, and lies in history.json; pace does not.
 // After every epoch, and when it is told to stop, it writes a checkpoint; what continues from one ends with the same weights,
 // bit for bit, because order, augmentation and learning rate depend on (seed, epoch, image) and not on the past.
+import { appendFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { TaskContext } from '../../engine/task.ts';
 import { CLASSES, type ClassName } from '../classes.ts';
 import { auc, weightedLogLoss } from '../metrics.ts';
@@ -18,8 +21,15 @@ export interface FitOptions {
   readonly load: Load;
   readonly train: LabelledImages;
   readonly valid: LabelledImages;
-  /** At most the size of the training set; a last batch that would be short is left out (of another shuffle each epoch). */
+  /**
+   * Images a step of the optimiser; at most the size of the training set. A last batch that would be short is left out (of
+   * another shuffle each epoch).
+   */
   readonly batch: number;
+  /** Images that the trainer takes at once, a part of the batch; the batch where absent. */
+  readonly microBatch?: number;
+  /** The share s of label smoothing: trained on y·(1 - s) + s/2, validated on y; 0 where absent. */
+  readonly labelSmoothing?: number;
   readonly epochs: number;
   /** Stop after this many epochs in a row without a lower validation loss. */
   readonly patience: number;
@@ -40,13 +50,22 @@ export interface Epoch {
   readonly lr: number;
   /** On the validation set; null where it holds one class only. */
   readonly auc: Readonly<Record<ClassName, number | null>>;
+}
+
+/** What differs from run to run: in the log, as metrics, and in history.jsonl while the training runs. */
+export interface Pace {
   /** Training images a second, waiting included. */
   readonly imagesPerSecond: number;
   /** The share of the training time that steps waited for images. */
   readonly waitShare: number;
   /** Training and validation. */
   readonly seconds: number;
+  /** Largest resident memory of the process so far. */
+  readonly peakMemoryMiB: number;
 }
+
+/** A line of history.jsonl. */
+export type EpochLine = Epoch & Pace;
 
 export interface Fit {
   readonly weights: Tensors;
@@ -62,7 +81,7 @@ interface Progress {
   lossSum: number;
   seconds: number;
   waitSeconds: number;
-  history: Epoch[];
+  history: EpochLine[];
   best: { epoch: number; loss: number } | null;
 }
 
@@ -87,6 +106,9 @@ export async function fitNetwork(options: FitOptions): Promise<Fit> {
     await trainer.load(found.trainer);
     context.log(`continuing in epoch ${progress.epoch + 1} after ${progress.batches} batches, from a checkpoint`);
   }
+  const lines = path.join(context.scratch, 'history.jsonl');
+  writeFileSync(lines, progress.history.map(lineOf).join(''));
+  context.log(`a line an epoch while it runs: ${lines}`);
   const save = async (): Promise<void> =>
     saveCheckpoint(context.scratch, { trainer: await trainer.state(), best, progress });
 
@@ -96,17 +118,24 @@ export async function fitNetwork(options: FitOptions): Promise<Fit> {
     const state = await trainer.state();
     if (progress.best === null || record.validLoss < progress.best.loss) {
       progress.best = { epoch: record.epoch, loss: record.validLoss };
-      best = state.weights;
+      best = state.average ?? state.weights;
     }
     progress.history.push(record);
     Object.assign(progress, freshEpoch(progress.epoch + 1));
     saveCheckpoint(context.scratch, { trainer: state, best, progress });
+    appendFileSync(lines, lineOf(record));
     report(options, record);
   }
   const { epoch: bestEpoch, loss } = progress.best!;
   const why = progress.epoch < epochs ? `, stopped after ${patience} epochs without a better one` : '';
   context.log(`best epoch ${bestEpoch}, validation loss ${loss.toFixed(5)}${why}`);
-  return { weights: best!, history: progress.history, bestEpoch };
+  return { weights: best!, history: progress.history.map(withoutPace), bestEpoch };
+}
+
+const lineOf = (line: EpochLine): string => `${JSON.stringify(line)}\n`;
+
+function withoutPace({ epoch, trainLoss, validLoss, lr, auc }: EpochLine): Epoch {
+  return { epoch, trainLoss, validLoss, lr, auc };
 }
 
 function freshEpoch(epoch: number): Omit<Progress, 'history' | 'best'> {
@@ -122,6 +151,7 @@ const CHECKPOINT_EVERY_MS = 600_000;
 async function trainEpoch(options: FitOptions, progress: Progress, save: () => Promise<void>): Promise<void> {
   const { trainer, train, batch, epochs, lr, context } = options;
   const perEpoch = Math.floor(train.images.length / batch);
+  const parts = batch / microBatchOf(options);
   const batches = remainingBatches(options, progress);
   const rate = cosine(lr, progress.epoch, epochs);
   let since = performance.now();
@@ -131,12 +161,13 @@ async function trainEpoch(options: FitOptions, progress: Progress, save: () => P
     const { loss } = await trainer.step(x, batches[at++]!.labels, { lr: rate });
     if (!Number.isFinite(loss)) throw diverged(progress, names);
     const now = performance.now();
-    progress.batches++;
-    progress.lossSum += loss;
+    progress.lossSum += loss / parts;
     progress.seconds += (now - since) / 1000;
     progress.waitSeconds += waitSeconds;
-    context.progress((progress.epoch * perEpoch + progress.batches) * batch, epochs * perEpoch * batch, 'images');
     since = now;
+    if (at % parts !== 0) continue; // Nothing is saved between the parts of a step.
+    progress.batches++;
+    context.progress((progress.epoch * perEpoch + progress.batches) * batch, epochs * perEpoch * batch, 'images');
     if (context.signal.aborted) await stop(options, save);
     if (now - saved < (options.checkpointEveryMs ?? CHECKPOINT_EVERY_MS)) continue;
     await save();
@@ -147,34 +178,42 @@ async function trainEpoch(options: FitOptions, progress: Progress, save: () => P
 
 interface TrainingBatch {
   readonly request: Request;
-  /** (batch, 6) */
+  /** (micro-batch, 6) */
   readonly labels: Float32Array;
 }
 
-/** The batches of the epoch that are still to do, all of them full. */
-function remainingBatches({ train, batch, seed }: FitOptions, { epoch, batches }: Progress): TrainingBatch[] {
+const microBatchOf = ({ batch, microBatch }: FitOptions): number => microBatch ?? batch;
+
+/** What of the epoch is still to do, as the trainer takes it: full batches, cut into their parts. */
+function remainingBatches(options: FitOptions, { epoch, batches }: Progress): TrainingBatch[] {
+  const { train, batch, seed } = options;
+  const size = microBatchOf(options);
   const order = shuffled(train.images.length, randomStream(ORDER, seed, epoch));
+  const end = order.length - (order.length % batch);
   const remaining: TrainingBatch[] = [];
-  for (let begin = batches * batch; begin + batch <= order.length; begin += batch) {
-    const indices = Array.from(order.subarray(begin, begin + batch));
+  for (let begin = batches * batch; begin < end; begin += size) {
+    const indices = Array.from(order.subarray(begin, begin + size));
     const request = { names: indices.map((index) => train.images[index]!), look: { seed, epoch, indices } };
-    remaining.push({ request, labels: labelsOf(train, indices) });
+    remaining.push({ request, labels: labelsOf(train, indices, options.labelSmoothing ?? 0) });
   }
   return remaining;
 }
 
-function labelsOf({ labels }: LabelledImages, indices: readonly number[]): Float32Array {
+function labelsOf({ labels }: LabelledImages, indices: readonly number[], smoothing: number): Float32Array {
   const y = new Float32Array(indices.length * CLASSES.length);
   for (const [row, index] of indices.entries()) {
     y.set(labels.subarray(index * CLASSES.length, (index + 1) * CLASSES.length), row * CLASSES.length);
   }
-  return y;
+  return smoothing === 0 ? y : y.map((label) => label * (1 - smoothing) + smoothing / 2);
 }
 
-async function validate(options: FitOptions, progress: Progress, save: () => Promise<void>): Promise<Epoch> {
+async function validate(options: FitOptions, progress: Progress, save: () => Promise<void>): Promise<EpochLine> {
   const { trainer, valid, batch, lr, epochs, context } = options;
   const since = performance.now();
-  const requests = [...chunks(valid.images, batch)].map((names) => ({ names, look: { views: [IDENTITY] } }));
+  const requests = [...chunks(valid.images, microBatchOf(options))].map((names) => ({
+    names,
+    look: { views: [IDENTITY] },
+  }));
   const probabilities = new Float64Array(valid.labels.length);
   let at = 0;
   for await (const { x, names } of options.load(requests)) {
@@ -192,6 +231,7 @@ async function validate(options: FitOptions, progress: Progress, save: () => Pro
     imagesPerSecond: (progress.batches * batch) / progress.seconds,
     waitShare: progress.waitSeconds / progress.seconds,
     seconds: progress.seconds + (performance.now() - since) / 1000,
+    peakMemoryMiB: Math.round(process.resourceUsage().maxRSS / 1024),
   };
 }
 
@@ -216,15 +256,17 @@ function diverged({ epoch, batches }: Progress, names: readonly string[]): Error
   return new Error(`the loss is not a number in epoch ${epoch + 1}, ${where}; lower lr, or look at these images`);
 }
 
-function report({ epochs, context }: FitOptions, record: Epoch): void {
-  const { epoch, trainLoss, validLoss, lr } = record;
+function report({ epochs, context }: FitOptions, record: EpochLine): void {
+  const { epoch, trainLoss, validLoss, lr, imagesPerSecond, waitShare, peakMemoryMiB } = record;
   const any = record.auc.any;
   context.metric('train_loss', trainLoss, epoch);
   context.metric('loss', validLoss, epoch);
   if (any !== null) context.metric('auc_any', any, epoch);
+  context.metric('images_per_second', imagesPerSecond, epoch);
   context.log(
     `epoch ${epoch}/${epochs}: training loss ${trainLoss.toFixed(5)}, validation ${validLoss.toFixed(5)}, ` +
       `AUC any ${any?.toFixed(4) ?? 'unknown (one class only)'}, lr ${lr.toPrecision(3)}, ` +
-      `${record.imagesPerSecond.toFixed(1)} images/s, ${(100 * record.waitShare).toFixed(0)} % of it waiting for images`,
+      `${imagesPerSecond.toFixed(1)} images/s, ${(100 * waitShare).toFixed(0)} % of it waiting for images, ` +
+      `at most ${peakMemoryMiB} MiB`,
   );
 }

@@ -5,6 +5,16 @@ import type { ModelSpec } from './trainer.ts';
 const positive = z.number().positive();
 const fraction = z.number().min(0).lt(1);
 
+/** Ways of training that are off where nothing is said. */
+export const refinements = {
+  /** Images held at once; the batch is trained in parts of so many, its gradient their mean. Batch norm sees the parts. */
+  micro_batch: z.int().positive().optional(),
+  /** Decay of a moving average of the weights, which is what is validated and exported. */
+  ema: z.number().gt(0).lt(1).optional(),
+  /** The share s of label smoothing: labels are y·(1 - s) + s/2 in training. */
+  label_smoothing: fraction.optional(),
+};
+
 /** What a model may say in place of the pipeline's parameters of the same name. */
 const overrides = {
   epochs: z.int().positive().optional(),
@@ -12,6 +22,7 @@ const overrides = {
   batch: z.int().positive().optional(),
   lr: positive.optional(),
   weight_decay: z.number().nonnegative().optional(),
+  ...refinements,
 };
 
 export const modelParams = z.strictObject({
