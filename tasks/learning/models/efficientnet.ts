@@ -10,6 +10,7 @@ import {
   residual,
   squeezeExcite,
   stochasticDepth,
+  uniformOver,
 } from './layers.ts';
 import type { Network } from './network.ts';
 
@@ -70,7 +71,7 @@ export function efficientNet(net: Network, x: Node, options: EfficientNetOptions
   });
   y = swish(graph, convBatchNorm(net, 'features.8.0', 'features.8.1', y, 4 * y.shape[1]!, { kernel: 1 }));
   const features = dropout(net, 'classifier.0', averageOverImage(net, y), options.dropout);
-  return linear(net, 'classifier.1', features, options.classes, 1 / Math.sqrt(options.classes));
+  return linear(net, 'classifier.1', features, options.classes, uniformOver(options.classes));
 }
 
 interface Block {
@@ -93,7 +94,7 @@ function mbConv(net: Network, name: string, x: Node, { expand, kernel, stride, c
   let y = x;
   if (expand !== 1) y = swish(graph, norm(next(), y, input * expand, { kernel: 1 }));
   y = swish(graph, norm(next(), y, y.shape[1]!, { kernel, stride, groups: y.shape[1]! }));
-  y = squeezeExcite(net, next(), y, Math.max(1, Math.floor(input / 4)));
+  y = squeezeExcite(net, next(), y, { squeezed: Math.max(1, Math.floor(input / 4)), activation: swish });
   y = norm(next(), y, channels, { kernel: 1 });
   if (stride !== 1 || input !== channels) return y;
   return residual(net, x, stochasticDepth(net, name, y, drop));

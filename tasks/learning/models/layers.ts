@@ -3,7 +3,7 @@
 import type { Node } from '../graph/graph.ts';
 import { channelDot, channelSum, gate, sampleScale, scaleShift, spatialSum } from '../ops/channel.ts';
 import { conv } from '../ops/convolution.ts';
-import { add, affine, mul, relu, rsqrt, sigmoid, sub, swish } from '../ops/elementwise.ts';
+import { add, affine, mul, relu, rsqrt, sigmoid, sub, type swish } from '../ops/elementwise.ts';
 import { rowScale } from '../ops/matrix.ts';
 import { flatten, reshape } from '../ops/shape.ts';
 import { buffer, type Initial, mask, type Network, parameter } from './network.ts';
@@ -14,12 +14,26 @@ export interface ConvOptions {
   readonly groups?: number;
   /** Half the kernel where absent ("same"). */
   readonly pad?: number;
+  /** `fanOut` where absent. */
+  readonly initial?: (shape: readonly number[]) => Initial;
 }
 
 /** Kaiming normal over the fan out, as torchvision's networks draw their convolutions. */
 export function fanOut(shape: readonly number[]): Initial {
   return { kind: 'normal', std: Math.sqrt(2 / (shape[0]! * shape[2]! * shape[3]!)) };
 }
+
+/** Kaiming normal over the fan in: PyTorch's own default of `kaiming_normal_`. */
+export function fanIn(shape: readonly number[]): Initial {
+  return { kind: 'normal', std: Math.sqrt(2 / (shape[1]! * shape[2]! * shape[3]!)) };
+}
+
+/** What PyTorch draws biases and fully connected weights from where a network says nothing else. */
+export function uniformOver(fan: number): Initial {
+  return { kind: 'uniform', bound: 1 / Math.sqrt(fan) };
+}
+
+const zero: Initial = { kind: 'constant', value: 0 };
 
 /** A convolution without bias, weight `${name}.weight`. */
 export function convolution(net: Network, name: string, x: Node, channels: number, options: ConvOptions): Node {
@@ -28,17 +42,23 @@ export function convolution(net: Network, name: string, x: Node, channels: numbe
 }
 
 function convolutionWeight(net: Network, name: string, x: Node, channels: number, options: ConvOptions) {
-  const { kernel, stride = 1, groups = 1, pad = (kernel - 1) >> 1 } = options;
+  const { kernel, stride = 1, groups = 1, pad = (kernel - 1) >> 1, initial = fanOut } = options;
   const shape = [channels, x.shape[1]! / groups, kernel, kernel];
-  return { w: parameter(net, `${name}.weight`, shape, fanOut(shape)), attributes: { stride, pad, groups } };
+  return { w: parameter(net, `${name}.weight`, shape, initial(shape)), attributes: { stride, pad, groups } };
 }
 
 /** The scale and shift that normalise a tensor, from its batch (training) or its running statistics (inference). */
-function normalisation(net: Network, name: string, channels: number, x: Node | null): { scale: Node; shift: Node } {
+function normalisation(
+  net: Network,
+  name: string,
+  channels: number,
+  x: Node | null,
+  gain = 1,
+): { scale: Node; shift: Node } {
   const { graph } = net;
   const { epsilon } = net.batchNorm;
-  const gamma = parameter(net, `${name}.weight`, [channels], { kind: 'constant', value: 1 });
-  const beta = parameter(net, `${name}.bias`, [channels], { kind: 'constant', value: 0 });
+  const gamma = parameter(net, `${name}.weight`, [channels], { kind: 'constant', value: gain });
+  const beta = parameter(net, `${name}.bias`, [channels], zero);
   const runningMean = buffer(net, `${name}.running_mean`, [channels], 0);
   const runningVar = buffer(net, `${name}.running_var`, [channels], 1);
   const [mean, variance] = x === null ? [runningMean, runningVar] : batchStatistics(net, name, x);
@@ -60,8 +80,9 @@ function batchStatistics(net: Network, name: string, x: Node): [Node, Node] {
   return [mean, variance];
 }
 
-export function batchNorm(net: Network, name: string, x: Node): Node {
-  const { scale, shift } = normalisation(net, name, x.shape[1]!, net.mode === 'train' ? x : null);
+/** `gain` is the scale's first value. */
+export function batchNorm(net: Network, name: string, x: Node, gain = 1): Node {
+  const { scale, shift } = normalisation(net, name, x.shape[1]!, net.mode === 'train' ? x : null, gain);
   return scaleShift(net.graph, x, scale, shift);
 }
 
@@ -73,18 +94,19 @@ export function convBatchNorm(
   x: Node,
   channels: number,
   options: ConvOptions,
+  gain = 1,
 ): Node {
-  if (net.mode === 'train') return batchNorm(net, normName, convolution(net, convName, x, channels, options));
+  if (net.mode === 'train') return batchNorm(net, normName, convolution(net, convName, x, channels, options), gain);
   const { w, attributes } = convolutionWeight(net, convName, x, channels, options);
-  const { scale, shift } = normalisation(net, normName, channels, null);
+  const { scale, shift } = normalisation(net, normName, channels, null, gain);
   return conv(net.graph, x, rowScale(net.graph, w, scale), shift, attributes);
 }
 
 /** A pointwise convolution with bias on (N,C,1,1). */
-function pointwise(net: Network, name: string, x: Node, channels: number): Node {
+function pointwise(net: Network, name: string, x: Node, channels: number, bias: Initial): Node {
   const shape = [channels, x.shape[1]!, 1, 1];
   const w = parameter(net, `${name}.weight`, shape, fanOut(shape));
-  const b = parameter(net, `${name}.bias`, [channels], { kind: 'constant', value: 0 });
+  const b = parameter(net, `${name}.bias`, [channels], bias);
   return conv(net.graph, x, w, b, { stride: 1, pad: 0, groups: 1 });
 }
 
@@ -92,17 +114,23 @@ export function averageOverImage(net: Network, x: Node): Node {
   return affine(net.graph, spatialSum(net.graph, x), 1 / (x.shape[2]! * x.shape[3]!), 0);
 }
 
+export interface SqueezeExciteOptions {
+  /** Channels in between. */
+  readonly squeezed: number;
+  readonly activation: typeof swish;
+  /** Biases start at zero, or as PyTorch's convolutions have them. */
+  readonly bias?: 'zero' | 'default';
+}
+
 /** Squeeze-and-excitation (Hu et al., 2018): a factor a channel from the image's mean. Names fc1 and fc2. */
-export function squeezeExcite(
-  net: Network,
-  name: string,
-  x: Node,
-  squeezed: number,
-  activation: typeof swish = swish,
-): Node {
+export function squeezeExcite(net: Network, name: string, x: Node, options: SqueezeExciteOptions): Node {
+  const { squeezed, activation, bias = 'zero' } = options;
   const { graph } = net;
-  const squeeze = activation(graph, pointwise(net, `${name}.fc1`, averageOverImage(net, x), squeezed));
-  return gate(graph, x, sigmoid(graph, pointwise(net, `${name}.fc2`, squeeze, x.shape[1]!)));
+  const initial = (fan: number): Initial => (bias === 'zero' ? zero : uniformOver(fan));
+  const channels = x.shape[1]!;
+  const mean = averageOverImage(net, x);
+  const squeeze = activation(graph, pointwise(net, `${name}.fc1`, mean, squeezed, initial(channels)));
+  return gate(graph, x, sigmoid(graph, pointwise(net, `${name}.fc2`, squeeze, channels, initial(squeezed))));
 }
 
 /** Stochastic depth (Huang et al., 2016), by sample: the branch is left out with probability `drop`. */
@@ -122,11 +150,11 @@ export function dropout(net: Network, name: string, x: Node, drop: number): Node
 }
 
 /** A fully connected layer: (N,C,1,1) → (N,classes). */
-export function linear(net: Network, name: string, x: Node, classes: number, bound: number): Node {
+export function linear(net: Network, name: string, x: Node, classes: number, weight: Initial, bias = zero): Node {
   const { graph } = net;
   const c = x.shape[1]!;
-  const w = parameter(net, `${name}.weight`, [classes, c], { kind: 'uniform', bound });
-  const b = parameter(net, `${name}.bias`, [classes], { kind: 'constant', value: 0 });
+  const w = parameter(net, `${name}.weight`, [classes, c], weight);
+  const b = parameter(net, `${name}.bias`, [classes], bias);
   const y = conv(graph, x, reshape(graph, w, [classes, c, 1, 1]), b, { stride: 1, pad: 0, groups: 1 });
   return flatten(graph, y);
 }

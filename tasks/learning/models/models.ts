@@ -2,8 +2,10 @@
 import type { Node } from '../graph/graph.ts';
 import { input } from '../ops/shape.ts';
 import { createRandom, type Random } from '../random.ts';
+import { denseNet, denseNet169 } from './densenet.ts';
 import { efficientNet, efficientNetScaling } from './efficientnet.ts';
 import { createNetwork, type Declared, type Mode, type Network } from './network.ts';
+import { legacyForm, presentForm, type SeResNeXtForm, seResNeXt, seResNeXt101 } from './seresnext.ts';
 
 export type Arch =
   | 'efficientnet_b0'
@@ -11,7 +13,8 @@ export type Arch =
   | 'efficientnet_b5'
   | 'efficientnet'
   | 'densenet169'
-  | 'se_resnext101_32x4d';
+  | 'se_resnext101_32x4d'
+  | 'seresnext101_32x4d';
 
 export interface ModelSpec {
   name: string;
@@ -43,28 +46,49 @@ export interface BuiltModel {
 
 /** Builds a network for a batch of `batch` images. Throws where the spec names a network that does not exist. */
 export function buildModel(spec: ModelSpec, mode: Mode, batch: number): BuiltModel {
-  const scaling = efficientNetOf(spec);
-  const net = createNetwork(mode, scaling.batchNorm);
+  const { batchNorm, build } = published(spec);
+  const net = createNetwork(mode, batchNorm);
   const x = input(net.graph, 'x', 'data', [batch, 3, spec.input, spec.input]);
-  const logits = efficientNet(net, x, scaling.options);
-  return { net, x, logits };
+  return { net, x, logits: build(net, x) };
 }
 
-function efficientNetOf(spec: ModelSpec) {
+interface Published {
+  readonly batchNorm: Network['batchNorm'];
+  build(net: Network, x: Node): Node;
+}
+
+const PYTORCH_NORM = { epsilon: 1e-5, momentum: 0.1 };
+
+function published(spec: ModelSpec): Published {
+  const { arch, classes = 6, dropout = 0 } = spec;
+  const seResNeXtOf = (form: SeResNeXtForm): Published => ({
+    batchNorm: PYTORCH_NORM,
+    build: (net, x) => seResNeXt(net, x, { ...seResNeXt101, form, classes, dropout }),
+  });
+  if (arch === 'densenet169') {
+    const options = { ...denseNet169, classes, dropout };
+    return { batchNorm: PYTORCH_NORM, build: (net, x) => denseNet(net, x, options) };
+  }
+  if (arch === 'se_resnext101_32x4d') return seResNeXtOf(legacyForm);
+  if (arch === 'seresnext101_32x4d') return seResNeXtOf(presentForm);
+  return efficientNetOf(spec);
+}
+
+function efficientNetOf(spec: ModelSpec): Published {
   const match = /^efficientnet(?:_b([0-7]))?$/.exec(spec.arch);
   if (match === null) throw new Error(`model "${spec.name}": the network "${spec.arch}" does not exist`);
   const index = Number(match[1] ?? 0);
-  const published = efficientNetScaling[index]!;
+  const scaling = efficientNetScaling[index]!;
   const free = match[1] === undefined;
   const options = {
-    width: free ? (spec.width ?? 1) : published.width,
-    depth: free ? (spec.depth ?? 1) : published.depth,
-    dropout: spec.dropout ?? published.dropout,
+    width: free ? (spec.width ?? 1) : scaling.width,
+    depth: free ? (spec.depth ?? 1) : scaling.depth,
+    dropout: spec.dropout ?? scaling.dropout,
     dropConnect: spec.dropConnect ?? 0.2,
     classes: spec.classes ?? 6,
   };
-  const batchNorm = index >= 5 ? { epsilon: 1e-3, momentum: 0.01 } : { epsilon: 1e-5, momentum: 0.1 };
-  return { options, batchNorm };
+  const batchNorm = index >= 5 ? { epsilon: 1e-3, momentum: 0.01 } : PYTORCH_NORM;
+  return { batchNorm, build: (net, x) => efficientNet(net, x, options) };
 }
 
 /** Initial parameters and running statistics, drawn in the order of declaration from the published distributions. */

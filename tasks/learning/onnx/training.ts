@@ -128,12 +128,17 @@ function lowerFor(
   batch: number,
 ): string[] {
   if (target.rules === 'standard') return lower(graph, wanted, l, given, standardRules);
-  const layout = chooseLayout(batch, target.block, true);
+  const layout = chooseLayout(batch, target.block, servesLanes(graph));
   for (const node of graph.nodes) {
     const name = given.get(node.id);
     if (name !== undefined) given.set(node.id, cpuInput(l, node, name, layout));
   }
   return lowerFused(graph, wanted, l, given, layout, target.chunk ?? CHUNK);
+}
+
+/** Pooling needs whole planes, and the networks that pool have no depthwise convolutions, which lanes are for. */
+function servesLanes(graph: Graph): boolean {
+  return !graph.nodes.some(({ op }) => op.name === 'maxPool' || op.name === 'averagePool');
 }
 
 /** AdamW's part of a step: moments come in, and all that it changes goes out. */

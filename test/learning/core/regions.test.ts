@@ -29,7 +29,7 @@ function block(): { graph: Graph; outputs: Node[] } {
   const plain = { stride: 1, pad: 0, groups: 1 };
   let y = swish(graph, batchNorm(net, 'a', conv(graph, x, weights[0], null, plain)));
   y = conv(graph, y, weights[1], null, { stride: 2, pad: 1, groups: 12 });
-  y = squeezeExcite(net, 'se', swish(graph, batchNorm(net, 'b', y)), 3);
+  y = squeezeExcite(net, 'se', swish(graph, batchNorm(net, 'b', y)), { squeezed: 3, activation: swish });
   y = conv(graph, y, weights[2], null, plain);
   const parameters = [...weights, ...net.parameters.map((parameter) => parameter.node)];
   const seed = input(graph, 'seed', 'data', y.shape);
