@@ -1,5 +1,5 @@
 // The training task as the engine runs it, bundled and with worker threads, on a small network and drawn images.
-import { fork } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -122,6 +122,45 @@ test('killed with SIGKILL in every epoch, a rerun ends with byte-identical resul
   expect(said).toContain('continuing in epoch 3 after 0 batches, from a checkpoint');
   for (const name of OUTPUTS) expect(output('killed', name).equals(output('whole', name))).toBe(true);
 });
+
+const limitsMemory = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
+
+test.runIf(limitsMemory)(
+  'a batch that does not fit into memory is told with the one that does, which then trains',
+  async () => {
+    const driver = await bundleDriver(scratch, 'train');
+    const many = await drawImages(at('many'), 'MANY', 72, 2);
+    writeFold(at('many_train.csv'), many.slice(0, 64));
+    writeFold(at('many_valid.csv'), many.slice(64));
+    const inputs = { images: [at('many')], train: [at('many_train.csv')], valid: [at('many_valid.csv')] };
+    const params = { ...PARAMS, batch: 64, epochs: 1 };
+    const trainWith = (model: object) =>
+      runLimited(driver, {
+        params: { ...params, model: { ...MODEL, input: 384, ...model } },
+        inputs,
+        folder: at('large'),
+      });
+    const { code, stderr } = await trainWith({});
+    expect(code).not.toBe(0);
+    const advice = /: 64 images of 384 px at once do not fit into memory, (\d+) do; set micro_batch: \1 for it/.exec(
+      stderr,
+    );
+    expect(advice, stderr).not.toBeNull();
+    expect((await trainWith({ micro_batch: Number(advice![1]) })).code).toBe(0);
+  },
+);
+
+/** Runs the task in a process with little memory of its own. */
+function runLimited(driver: string, job: object): Promise<{ code: number | null; stderr: string }> {
+  const limit = `--data=${1600 * 2 ** 20}`;
+  const child = fork(driver, { execPath: 'prlimit', execArgv: [limit, process.execPath], silent: true });
+  let stderr = '';
+  child.stderr!.on('data', (text) => {
+    stderr += text;
+  });
+  child.send(job);
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr })));
+}
 
 /** Trains in a process that is killed when it has trained on `moment` images; gives the signal that ended it. */
 function runAndKill(driver: string, name: string, moment: number): Promise<NodeJS.Signals | null> {

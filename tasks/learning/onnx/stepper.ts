@@ -90,7 +90,7 @@ function openSession(model: Uint8Array, { threads, executionProviders }: OnnxOpt
     executionMode: 'sequential',
     graphOptimizationLevel: 'basic',
     enableMemPattern: false,
-    logSeverityLevel: 3,
+    logSeverityLevel: 4, // What goes wrong is thrown.
     ...(executionProviders && { executionProviders }),
   });
 }
