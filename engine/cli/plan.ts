@@ -1,6 +1,11 @@
 // dag plan: what `dag run` would do and why, by the same verdicts, without running.
+import type { Node } from '../graph/node.ts';
+import { GPU_COUNTS, type Makespan, machineWith, makespan } from '../plan/makespan.ts';
 import { type Planned, plan } from '../plan/plan.ts';
 import { describeReasons } from '../plan/reason.ts';
+import { duration } from '../report/time.ts';
+import { machineCapacity } from '../run/capacity.ts';
+import { stateOf } from '../state/record.ts';
 import { EXIT } from './failure.ts';
 import { type CommonFlags, learn, openSession, type Session, selectNames, selectNodes } from './session.ts';
 import { bold, dim, green, yellow } from './style.ts';
@@ -11,6 +16,8 @@ interface PlanFlags extends CommonFlags {
 }
 
 const REASONS_SHOWN = 3;
+/** A plan is to come at once. */
+const MOST_REHEARSED = 5000;
 const WORDS = { fresh: 'fresh', restore: 'restore', stale: 'run' } as const;
 
 export async function planCommand(selectors: readonly string[], flags: PlanFlags): Promise<number> {
@@ -25,8 +32,9 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
         action: WORDS[state],
         reasons,
       }));
-      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes, missing })}\n`);
-    } else printPlan(planned, missing);
+      const makespans = await makespansOf(session, planned);
+      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes, missing, makespans })}\n`);
+    } else printPlan(planned, missing, await makespansOf(session, planned));
     return EXIT.done;
   } finally {
     await session.cache.close();
@@ -51,11 +59,32 @@ export async function planSelected(
   return { planned, missing: [...new Set(missing.map(({ path }) => path))] };
 }
 
-function printPlan(planned: readonly Planned[], missing: readonly string[]): void {
+/** Of what has to run, where at least half of it has a measured or declared duration: here, and on machines with GPUs. */
+async function makespansOf({ pipeline, cache }: Session, planned: readonly Planned[]): Promise<Makespan[]> {
+  const nodes = planned.filter(({ state }) => state === 'stale').map(({ node }) => node);
+  const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
+  const known = nodes.filter((node) => usual(node) !== null);
+  if (nodes.length === 0 || nodes.length > MOST_REHEARSED || known.length < nodes.length / 2) return [];
+  const wantsGpu = nodes.some(({ resources }) => resources.gpu > 0);
+  const here = await machineCapacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
+  const others = wantsGpu ? GPU_COUNTS.filter((count) => count !== here.gpus.length) : [];
+  return [here, ...others.map((count) => machineWith(count, nodes, here))].map((capacity) =>
+    makespan(nodes, usual, capacity),
+  );
+}
+
+function makespanLine({ gpus, cores, seconds, boundSeconds }: Makespan, isHere: boolean): string {
+  const machine = `${gpus === 0 ? '' : `${gpus} ${gpus === 1 ? 'GPU' : 'GPUs'}, `}${cores} ${cores === 1 ? 'core' : 'cores'}`;
+  const where = isHere ? `here (${machine})` : `with ${machine}`;
+  return `about ${duration(seconds)} ${where}${dim(`; no order beats ${duration(boundSeconds)}`)}`;
+}
+
+function printPlan(planned: readonly Planned[], missing: readonly string[], makespans: readonly Makespan[]): void {
   const out = (line: string) => process.stdout.write(`${line}\n`);
   for (const item of planned) if (item.state !== 'fresh') out(planLine(item));
   const count = (state: Planned['state']) => planned.filter((item) => item.state === state).length;
   out(bold(`${count('stale')} to run, ${count('restore')} to restore, ${count('fresh')} fresh`));
+  for (const [at, found] of makespans.entries()) out(makespanLine(found, at === 0));
   for (const file of missing) out(yellow(`the input ${file} does not exist: \`dag run\` will refuse to start`));
 }
 

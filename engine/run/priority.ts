@@ -13,7 +13,7 @@ export function remainingPaths(
   dependents: ReadonlyMap<string, readonly string[]>,
   durations: Durations,
 ): Map<string, number> {
-  const seconds = fillDurations(nodes, durations);
+  const seconds = expectedSeconds(nodes, durations);
   const longest = new Map<string, number>();
   for (let i = nodes.length - 1; i >= 0; i--) {
     const { name } = nodes[i]!;
@@ -24,7 +24,8 @@ export function remainingPaths(
   return longest;
 }
 
-function fillDurations(nodes: readonly Node[], durations: Durations): Map<string, number> {
+/** Seconds by node; one without a duration counts as the mean of its task's others, or of all. */
+export function expectedSeconds(nodes: readonly Node[], durations: Durations): Map<string, number> {
   const known = new Map<string, number>();
   const byTask = new Map<string, number[]>();
   for (const node of nodes) {

@@ -6,12 +6,12 @@ import { createLocalExecutor } from '../exec/local.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { isCodeAsItWas } from '../plan/code.ts';
-import { dependencies, outputsOnDisk } from '../plan/plan.ts';
+import { dependentsAmong, runOrder } from '../plan/makespan.ts';
+import { outputsOnDisk } from '../plan/plan.ts';
 import { stateOf } from '../state/record.ts';
 import { createClaims, noClaims } from './claims.ts';
 import type { Context, Course, RunRequest } from './context.ts';
 import { executeNode } from './execute.ts';
-import { remainingPaths } from './priority.ts';
 import { createBundles } from './process.ts';
 import { createScheduler } from './scheduler.ts';
 import { settle, settleFresh } from './settle.ts';
@@ -134,7 +134,7 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
   listener({ type: 'run-planned', nodes: nodes.map(({ name }) => name), capacity: limits });
   const dependents = dependentsAmong(nodes);
   const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
-  const priority = remainingPaths(nodes, dependents, usual);
+  const priority = runOrder(nodes, usual, limits);
   return {
     ...context,
     limits,
@@ -147,10 +147,4 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
     restoring: pLimit(4),
     track,
   };
-}
-
-function dependentsAmong(nodes: readonly Node[]): Map<string, string[]> {
-  const dependents = new Map<string, string[]>(nodes.map(({ name }) => [name, []]));
-  for (const node of nodes) for (const name of dependencies(node)) dependents.get(name)?.push(node.name);
-  return dependents;
 }
