@@ -1,13 +1,17 @@
 // bench engine: full run and no-op of a layered graph of trivial shell nodes, dag beside make, ninja, doit and Snakemake.
-// Every tool gets two jobs, a fresh folder and the same shell commands; times are wall-clock seconds, best of the repeats.
+// Every tool gets two jobs, a fresh folder and the same shell commands. Times are seconds of CPU (user and system, with all
+// children), and of the clock beside them; best of the repeats. With --folder, the no-op of one node that reads a folder of so
+// many files beside `git status` over it, and what ten more files cost.
 //
 //   node bench/run.mjs engine [--sizes 1000,10000] [--tools dag,ninja,make,doit,snakemake] [--limit 600]
-import { spawnSync } from 'node:child_process';
+//   node bench/run.mjs engine --folder 200000
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { benchFolder } from './folder.ts';
 import { TOOLS, type Tool, writeProject } from './graph.ts';
+import { type Cost, cost, least, peakMb } from './measure.ts';
 
 const { values } = parseArgs({
   options: {
@@ -15,6 +19,8 @@ const { values } = parseArgs({
     tools: { type: 'string', default: Object.keys(TOOLS).join(',') },
     /** Seconds after which a run is given up. */
     limit: { type: 'string', default: '600' },
+    /** Files in the folder: that case alone. */
+    folder: { type: 'string' },
   },
 });
 const DAG = path.resolve('dist/dag.js');
@@ -31,55 +37,43 @@ const COMMANDS: Record<Tool, readonly string[]> = {
 };
 
 interface Timing {
-  readonly full: number;
-  readonly noop: number;
+  readonly full: Cost;
+  readonly noop: Cost;
   readonly peakMb: number;
 }
 
-function seconds(folder: string, words: readonly string[]): number {
-  const startedMs = performance.now();
-  const done = spawnSync(words[0]!, words.slice(1), {
-    cwd: folder,
-    stdio: 'ignore',
-    timeout: Number(values.limit) * 1000,
-  });
-  if (done.status !== 0) return Number.NaN;
-  return (performance.now() - startedMs) / 1000;
-}
-
-/** Peak resident memory of a no-op, by GNU time where it is installed. */
-function peakMb(folder: string, words: readonly string[]): number {
-  const done = spawnSync('/usr/bin/time', ['-f', '%M', ...words], { cwd: folder, encoding: 'utf8' });
-  const line = done.stderr?.trim().split('\n').at(-1) ?? '';
-  return Number.parseInt(line, 10) / 1024;
-}
-
-function measure(tool: Tool, nodes: number): Timing {
+function measure(tool: Tool, nodes: number): Timing | null {
   const folder = mkdtempSync(path.join(os.tmpdir(), `dag-bench-${tool}-`));
+  const limitSeconds = Number(values.limit);
   try {
     writeProject(folder, tool, { layers: LAYERS, width: nodes / LAYERS });
-    const full = seconds(folder, COMMANDS[tool]);
-    if (Number.isNaN(full)) return { full, noop: full, peakMb: full };
-    const noop = Math.min(...Array.from({ length: NOOP_REPEATS }, () => seconds(folder, COMMANDS[tool])));
-    return { full, noop, peakMb: peakMb(folder, COMMANDS[tool]) };
+    const full = cost(COMMANDS[tool], folder, limitSeconds);
+    if (!full) return null;
+    const noop = least(NOOP_REPEATS, () => cost(COMMANDS[tool], folder, limitSeconds));
+    return noop && { full, noop, peakMb: peakMb(COMMANDS[tool], folder) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-const cell = (value: number, digits = 2) => (Number.isNaN(value) ? '-' : value.toFixed(digits)).padStart(10);
+const cell = (value: number | undefined, digits = 2) =>
+  (value === undefined ? '-' : value.toFixed(digits)).padStart(10);
 
-for (const nodes of values.sizes.split(',').map(Number)) {
-  const bare = Math.min(...Array.from({ length: 5 }, () => seconds('.', [process.execPath, '-e', '0'])));
-  console.log(`\n${nodes} nodes in ${LAYERS} layers, ${JOBS} jobs; node -e 0 takes ${bare.toFixed(3)} s`);
-  console.log('tool        full [s]   no-op [s]  memory [MB]  dag/tool full  dag/tool no-op');
+function benchGraph(nodes: number): void {
+  const bare = least(5, () => cost([process.execPath, '-e', '0'], '.'))!;
+  console.log(`\n${nodes} nodes in ${LAYERS} layers, ${JOBS} jobs; node -e 0 takes ${bare.cpu.toFixed(3)} s of CPU`);
+  console.log('            full: CPU     clock   no-op: CPU     clock   MB   dag/tool: full     no-op');
   let dag: Timing | null = null;
   for (const tool of values.tools.split(',') as Tool[]) {
     const timing = measure(tool, nodes);
-    dag ??= timing;
-    const ratios = `${cell(dag.full / timing.full)}     ${cell(dag.noop / timing.noop)}`;
-    console.log(
-      `${tool.padEnd(10)}${cell(timing.full)}  ${cell(timing.noop, 3)}   ${cell(timing.peakMb, 0)}     ${ratios}`,
-    );
+    if (tool === 'dag') dag = timing;
+    const ratio = (of: (timing: Timing) => number) => (dag && timing ? of(dag) / of(timing) : undefined);
+    const own = [timing?.full.cpu, timing?.full.clock, timing?.noop.cpu, timing?.noop.clock].map((one) => cell(one, 3));
+    const ratios = `${cell(ratio(({ full }) => full.cpu))}${cell(ratio(({ noop }) => noop.cpu))}`;
+    console.log(`${tool.padEnd(11)}${own.join('')}${cell(timing?.peakMb, 0)}     ${ratios}`);
   }
+  if (dag) console.log(`no-op of dag: ${(dag.noop.cpu / bare.cpu).toFixed(2)} times node -e 0, its stats included`);
 }
+
+if (values.folder !== undefined) benchFolder(Number(values.folder), DAG);
+else for (const nodes of values.sizes.split(',').map(Number)) benchGraph(nodes);
