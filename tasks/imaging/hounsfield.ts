@@ -3,7 +3,8 @@
 //
 // MONOCHROME1 changes nothing here: it asks a display to show the lowest value as white (PS3.3, C.7.6.3.1.2), after windowing.
 // Slope and intercept give Hounsfield units either way, and it is those that the windows are of: blood stays bright.
-import type { PixelConvention, StoredImage } from '../dicom/pixels.ts';
+import { endianness } from 'node:os';
+import type { PixelConvention, StoredImage, StoredPixels } from '../dicom/pixels.ts';
 import type { ByteTable } from './windows.ts';
 
 /** Channels of one slice, row-major, all of rows x columns. */
@@ -33,11 +34,35 @@ function fillPlane(image: StoredImage, table: ByteTable, pad: number, padRows: n
   const width = columns + 2 * padColumns;
   const plane = new Uint8Array((rows + 2 * padRows) * width);
   if (pad !== 0 && padRows + padColumns > 0) plane.fill(pad);
-  for (let row = 0, from = 0; row < rows; row++) {
-    let to = (row + padRows) * width + padColumns;
-    for (const end = from + columns; from < end; from++, to++) plane[to] = table[stored[from]! & 0xffff]!;
+  // Without columns added, all rows are one.
+  const [lines, length] = padColumns === 0 ? [1, rows * columns] : [rows, columns];
+  for (let line = 0; line < lines; line++) {
+    const to = (line + padRows) * width + padColumns;
+    if (LITTLE_ENDIAN && length % 4 === 0 && to % 4 === 0) fillPacked(stored, line * length, length, table, plane, to);
+    else for (let k = 0; k < length; k++) plane[to + k] = table[stored[line * length + k]! & 0xffff]!;
   }
   return plane;
+}
+
+const LITTLE_ENDIAN = endianness() === 'LE';
+
+/** Four pixels a store, in half the time. `count` and `to` are multiples of four, and the plane begins at a word. */
+function fillPacked(
+  stored: StoredPixels,
+  from: number,
+  count: number,
+  table: ByteTable,
+  plane: Uint8Array,
+  to: number,
+): void {
+  const words = new Int32Array(plane.buffer, to, count >> 2);
+  for (let k = 0, at = from; k < words.length; k++, at += 4) {
+    words[k] =
+      table[stored[at]! & 0xffff]! |
+      (table[stored[at + 1]! & 0xffff]! << 8) |
+      (table[stored[at + 2]! & 0xffff]! << 16) |
+      (table[stored[at + 3]! & 0xffff]! << 24);
+  }
 }
 
 /** A set has a handful of conventions; with some slopes of its own a scanner may add more. */
