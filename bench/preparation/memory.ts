@@ -1,20 +1,10 @@
 // Memory from a thousand files to twenty thousand: `dag run` of metadata, triplets and png on a folder of DICOM files, the resident
 // memory of the engine and its processes added up a few times a second. Linux only: it reads /proc.
 import { spawn } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { drawStudy } from '../../tasks/phantom/study.ts';
 import { projectRoot } from '../../test/rigs/task.ts';
+import { makeFiles } from './files.ts';
 
 const NODES = ['metadata[split=test]', 'triplets[split=test]', 'png[split=test]'];
 const SIDE = 64;
@@ -30,7 +20,7 @@ export async function measureMemory(files: number, work: string): Promise<Footpr
   const root = join(work, `memory-${files}`);
   for (const name of ['.dag', 'out']) rmSync(join(root, name), { recursive: true, force: true });
   makeProject(root);
-  makeFiles(join(root, 'images'), files);
+  makeFiles(join(root, 'images'), files, SIDE);
   const start = performance.now();
   const words = ['run', ...NODES, '--only', '--profile', 'infer', '--set', 'data=images', '--json'];
   const child = spawn(process.execPath, [join(projectRoot, 'dist/dag.js'), ...words], {
@@ -55,18 +45,6 @@ function makeProject(root: string): void {
   }
   if (!existsSync(join(root, 'node_modules')))
     symlinkSync(join(projectRoot, 'node_modules'), join(root, 'node_modules'));
-}
-
-/** One drawn study over and over, under other UIDs: drawing twenty thousand slices would take longer than all the rest. */
-function makeFiles(folder: string, count: number): void {
-  mkdirSync(folder, { recursive: true });
-  if (readdirSync(folder).length === count) return;
-  const study = drawStudy(1, 0, 0, SIDE).map(({ file }) => file.toString('latin1'));
-  for (let k = 0; k < count; k++) {
-    const number = String(Math.floor(k / study.length)).padStart(6, '0');
-    const text = study[k % study.length]!.replaceAll(/2\.25\.\d{20,}/g, (uid) => uid.slice(0, -number.length) + number);
-    writeFileSync(join(folder, `ID_${String(k).padStart(9, '0')}.dcm`), Buffer.from(text, 'latin1'));
-  }
 }
 
 /** Of all processes that work in this folder. */

@@ -1,6 +1,6 @@
 // Image preparation, metadata to both kinds of PNG, beside the Python peer (peer.py) in one run on one generated set; then where
 // the time goes, and the disk's part in it. CPU seconds stand beside wall seconds: they hold on a busy machine too.
-// Arguments: --slices N (400), --size N (512), --cores N (all), --headers N (5000: files of the table by metadata alone).
+// Arguments: --slices N (400), --size N (512), --cores N (all), --headers N (20000: files of the table by metadata alone).
 // Instead of all that: --memory 1000,20000 (files of a `dag run`), or --rows N (of the metadata table). Needs Debian's
 // python3-pydicom, -scipy, -pandas, -pil.
 import { execFileSync } from 'node:child_process';
@@ -21,6 +21,7 @@ import { parseArgs } from 'node:util';
 import { PNG_KINDS } from '../../tasks/imaging/render.ts';
 import { drawStudy } from '../../tasks/phantom/study.ts';
 import { loadTask, projectRoot, runTask } from '../../test/rigs/task.ts';
+import { makeFiles } from './files.ts';
 import { measureMemory } from './memory.ts';
 import { measureRows } from './rows.ts';
 import { measureStages } from './stages.ts';
@@ -37,7 +38,7 @@ const { values } = parseArgs({
 });
 const slices = Number(values.slices ?? 400);
 const size = Number(values.size ?? 512);
-const headers = Number(values.headers ?? 5000);
+const headers = Number(values.headers ?? 20_000);
 const cores = Number(values.cores ?? availableParallelism());
 
 const work = join(projectRoot, 'bench/.work/preparation');
@@ -56,7 +57,8 @@ async function main(): Promise<void> {
   if (values.memory) return reportMemory(values.memory.split(',').map(Number));
   rmSync(out, { recursive: true, force: true });
   const images = drawSet(slices, size);
-  const small = drawSet(headers, 32);
+  const small = join(work, `headers-${headers}`);
+  makeFiles(small, headers, 32);
   for (const name of ['metadata', 'triplets', 'png']) await loadTask(task(name)); // Bundling is no part of the work.
   const [ours, peer] = [await runOurs(images), runPeer(images)];
   const [table, peerTable] = [await runMetadata(small), runPeer(small, '--metadata').metadata!];

@@ -26,9 +26,9 @@ export interface HandMade {
 }
 
 /** Writes the set into `folder`; returns the lines that the metadata task must warn with, in its order. */
-export async function makeDataset(folder: string, scratch: string): Promise<string[]> {
+export async function makeDataset(folder: string, scratch: string, patients = 6): Promise<string[]> {
   const data = join(scratch, 'phantom');
-  const params = { patients: 6, size: 64, shuffle_labels: false, seed: 5, stage: 's' };
+  const params = { patients, size: 64, shuffle_labels: false, seed: 5, stage: 's' };
   await runTask('tasks/phantom.ts', { params, out: { data } });
   mkdirSync(folder, { recursive: true });
   for (const split of ['train', 'test']) {

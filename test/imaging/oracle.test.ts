@@ -1,5 +1,6 @@
 // Our metadata, triplets and decoded PNG pixels against test/oracles/imaging/oracle.py. Where Debian's Python with pydicom
-// and SciPy is installed the oracle runs now; anywhere else its digests, kept in golden.json, take its place.
+// and SciPy is installed the oracle runs now; anywhere else its digests, kept in golden.json, take its place. ORACLE_PATIENTS=60
+// makes the set a thousand slices.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -24,6 +25,8 @@ const oracleFolder = join(projectRoot, 'test/oracles/imaging');
 const golden = join(oracleFolder, 'golden.json');
 const hasPython = spawnSync(PYTHON, ['-c', 'import pydicom, scipy.ndimage']).status === 0;
 
+const PATIENTS = Number(process.env.ORACLE_PATIENTS ?? 6);
+
 const scratch = mkdtempSync(join(tmpdir(), 'dag-oracle-'));
 const images = join(scratch, 'images');
 let expectedWarnings: string[];
@@ -32,7 +35,7 @@ let rows: MetadataRow[];
 let ours: Result;
 
 beforeAll(async () => {
-  expectedWarnings = await makeDataset(images, scratch);
+  expectedWarnings = await makeDataset(images, scratch, PATIENTS);
   const [table, triplets] = [join(scratch, 'table.parquet'), join(scratch, 'triplets.csv')];
   metadataRun = await runTask('tasks/metadata.ts', {
     params: { strict: false },
@@ -102,7 +105,7 @@ describe('the imaging pipeline', () => {
     expect(ours.png).toEqual(oracle.png);
   });
 
-  it('equals the digests that the Python oracle left in golden.json', () => {
+  it.skipIf(PATIENTS !== 6)('equals the digests that the Python oracle left in golden.json', () => {
     expect(digests(ours)).toEqual(JSON.parse(readFileSync(golden, 'utf8')));
   });
 });
