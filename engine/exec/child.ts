@@ -5,16 +5,19 @@ import { isMainThread } from 'node:worker_threads';
 import type { Task, TaskContext } from '../task.ts';
 import type { Each } from './each.ts';
 import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
+import { type FileWatch, watchFiles } from './undeclared.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 
 const stop = new AbortController();
+let files: FileWatch | null = null;
 
 // The threads of `ctx.each` start with this file too.
 if (isMainThread) listen();
 else void import('./each/item.ts').then(({ serveItems }) => serveItems());
 
 function listen(): void {
+  files = watchFiles(process.cwd());
   process.on('message', (message: ToChild) => {
     if (message.type === 'stop') stop.abort(new Error(message.reason));
     else if (message.type === 'job') void work(message.job);
@@ -46,8 +49,10 @@ async function runTask(job: ModuleJob): Promise<FromChild> {
     const params = task.params ? task.params.parse(job.params) : job.params;
     const context = contextOf(job, params);
     const each = eachOf(job, module, context);
+    files?.begin(job);
     await task.run({ ...context, each: each.each });
     await each.close();
+    for (const message of files?.end() ?? []) context.warn(message);
     return { type: 'done', rssBytes: process.memoryUsage.rss() };
   } catch (error) {
     return explain(error);
