@@ -7,7 +7,7 @@ import { findFragments, joinFragments } from './fragments.ts';
 import { type Header, MOST_FILE_BYTES, parseHeader, tooLarge } from './header.ts';
 import { describeImage } from './image.ts';
 import { type CodecName, TRANSFER_SYNTAXES } from './syntax.ts';
-import { ZERO_FILLED } from './zeros.ts';
+import { isZero, ZERO_FILLED } from './zeros.ts';
 
 export type StoredPixels = Uint8Array | Int8Array | Uint16Array | Int16Array;
 
@@ -65,7 +65,7 @@ export function imageOf(bytes: Uint8Array): StoredImage | BrokenImage | { readon
     ? decodePixels(decode, header, row)
     : pixelView(header.bytes, header.pixels!.offset, row.Rows * row.Columns, row, bigEndian === true);
   if ('reason' in stored) return stored;
-  if (stored.every((value: number) => value === 0)) return { reason: ZERO_FILLED };
+  if (isZero(stored)) return { reason: ZERO_FILLED };
   return {
     rows: row.Rows,
     columns: row.Columns,
