@@ -1,7 +1,7 @@
 // The layers that the published networks are made of. Parameters are declared under the names of torchvision's state
 // dictionary, with torchvision's initial distributions.
 import type { Node } from '../graph/graph.ts';
-import { channelDot, channelSum, gate, sampleScale, scaleShift, spatialSum } from '../ops/channel.ts';
+import { channelDeviation, channelDot, channelSum, gate, sampleScale, scaleShift, spatialSum } from '../ops/channel.ts';
 import { conv } from '../ops/convolution.ts';
 import { add, affine, mul, relu, rsqrt, sigmoid, sub, type swish } from '../ops/elementwise.ts';
 import { rowScale } from '../ops/matrix.ts';
@@ -73,8 +73,9 @@ function batchStatistics(net: Network, name: string, x: Node): [Node, Node] {
   const count = n * h * w;
   if (count < 2) throw new Error(`${name}: batch norm needs more than one value a channel, x is [${x.shape}]`);
   const mean = affine(graph, channelSum(graph, x), 1 / count, 0);
-  const square = affine(graph, channelDot(graph, x, x), 1 / count, 0);
-  const variance = relu(graph, sub(graph, square, mul(graph, mean, mean)));
+  const variance = net.batchNorm.centred
+    ? affine(graph, channelDeviation(graph, x, mean), 1 / count, 0)
+    : relu(graph, sub(graph, affine(graph, channelDot(graph, x, x), 1 / count, 0), mul(graph, mean, mean)));
   net.statistics.set(`${name}.running_mean`, mean);
   net.statistics.set(`${name}.running_var`, affine(graph, variance, count / (count - 1), 0));
   return [mean, variance];

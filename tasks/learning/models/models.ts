@@ -4,7 +4,7 @@ import { input } from '../ops/shape.ts';
 import { createRandom, type Random } from '../random.ts';
 import { denseNet, denseNet169 } from './densenet.ts';
 import { efficientNet, efficientNetScaling } from './efficientnet.ts';
-import { createNetwork, type Declared, type Mode, type Network } from './network.ts';
+import { type BatchNorm, createNetwork, type Declared, type Mode, type Network } from './network.ts';
 import { legacyForm, presentForm, type SeResNeXtForm, seResNeXt, seResNeXt101 } from './seresnext.ts';
 
 export type Arch =
@@ -53,7 +53,7 @@ export function buildModel(spec: ModelSpec, mode: Mode, batch: number): BuiltMod
 }
 
 interface Published {
-  readonly batchNorm: Network['batchNorm'];
+  readonly batchNorm: BatchNorm;
   build(net: Network, x: Node): Node;
 }
 
@@ -62,12 +62,12 @@ const PYTORCH_NORM = { epsilon: 1e-5, momentum: 0.1 };
 function published(spec: ModelSpec): Published {
   const { arch, classes = 6, dropout = 0 } = spec;
   const seResNeXtOf = (form: SeResNeXtForm): Published => ({
-    batchNorm: PYTORCH_NORM,
+    batchNorm: { ...PYTORCH_NORM, centred: true },
     build: (net, x) => seResNeXt(net, x, { ...seResNeXt101, form, classes, dropout }),
   });
   if (arch === 'densenet169') {
     const options = { ...denseNet169, classes, dropout };
-    return { batchNorm: PYTORCH_NORM, build: (net, x) => denseNet(net, x, options) };
+    return { batchNorm: { ...PYTORCH_NORM, centred: true }, build: (net, x) => denseNet(net, x, options) };
   }
   if (arch === 'se_resnext101_32x4d') return seResNeXtOf(legacyForm);
   if (arch === 'seresnext101_32x4d') return seResNeXtOf(presentForm);

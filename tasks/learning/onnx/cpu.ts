@@ -17,6 +17,10 @@ export function cpuRules(layout: CpuLayout): Rules {
 
     channelSum: (l, _node, [x]) => l.emit('ReduceSum', [x!, l.ints([1])], { keepdims: 0 }),
     channelDot: (l, node, [x, y]) => rowDots(l, rows(node.inputs[0]!), x!, y!),
+    channelDeviation: (l, node, [x, m]) => {
+      const centred = l.emit('Sub', [x!, l.reshape(m!, [node.shape[0]!, 1])]);
+      return rowDots(l, rows(node.inputs[0]!), centred, centred);
+    },
     scaleShift: (l, node, [x, scale, shift]) => scaleShift(l, rows(node), x!, scale!, shift!),
     channelScale: (l, node, [x, scale]) => l.emit('Mul', [x!, l.reshape(scale!, [node.shape[1]!, 1])]),
     channelBroadcast: (l, node, [v]) => l.emit('Expand', [l.reshape(v!, [node.shape[1]!, 1]), l.ints(rows(node))]),

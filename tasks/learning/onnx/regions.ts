@@ -20,6 +20,7 @@ const ELEMENTWISE = ['add', 'sub', 'mul', 'affine', 'rsqrt', 'sigmoid', 'swish',
 const CHANNELWISE = [
   'channelSum',
   'channelDot',
+  'channelDeviation',
   'scaleShift',
   'channelScale',
   'channelBroadcast',

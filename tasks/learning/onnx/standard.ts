@@ -68,6 +68,10 @@ export const standardRules: Rules = {
 
   channelSum: (l, _node, [x]) => l.emit('ReduceSum', [x!, l.ints([0, 2, 3])], { keepdims: 0 }),
   channelDot: (l, _node, xs) => l.emit('ReduceSum', [l.emit('Mul', xs), l.ints([0, 2, 3])], { keepdims: 0 }),
+  channelDeviation: (l, node, [x, m]) => {
+    const centred = l.emit('Sub', [x!, l.reshape(m!, [1, node.shape[0]!, 1, 1])]);
+    return l.emit('ReduceSum', [l.emit('Mul', [centred, centred]), l.ints([0, 2, 3])], { keepdims: 0 });
+  },
   scaleShift: (l, node, [x, scale, shift]) => {
     const c = node.shape[1]!;
     const zeros = l.floats(new Float32Array(c), [c]);

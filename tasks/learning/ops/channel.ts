@@ -1,7 +1,7 @@
 // Operations between an image tensor (N,C,H,W) and one value a channel (C) or one a channel and sample (N,C,1,1):
 // what batch normalisation, squeeze-and-excitation, pooling to a point and stochastic depth are made of.
 import { apply, type Graph, type Node, type Op, type Shape, sameShape, shapeError, sizeOf } from '../graph/graph.ts';
-import { add } from './elementwise.ts';
+import { add, affine, mul } from './elementwise.ts';
 
 type None = Record<string, never>;
 const none: None = {};
@@ -55,6 +55,31 @@ export const channelDotOp: Op<None> = {
     const [x, y] = node.inputs as [Node, Node];
     if (x === y) return [channelScale(graph, x, add(graph, dy, dy)), null];
     return [channelScale(graph, y, dy), channelScale(graph, x, dy)];
+  },
+};
+
+/**
+ * Σ (x - m)² over N, H and W, m the mean over N, H and W: (N,C,H,W), (C) → (C). As m is the mean, the sum does not change
+ * with it to first order: no gradient flows there.
+ */
+export const channelDeviationOp: Op<None> = {
+  name: 'channelDeviation',
+  shape(shapes) {
+    need('channelDeviation', shapes, sameShape(shapes[1]!, channels(shapes[0]!)), '(N,C,H,W), (C)');
+    return channels(shapes[0]!);
+  },
+  evaluate([x, m], node) {
+    const sum = new Float64Array(node.shape[0]!);
+    eachChannel(node.inputs[0]!.shape, (c, _, i) => {
+      sum[c]! += (x![i]! - m![c]!) ** 2;
+    });
+    return sum;
+  },
+  gradient(graph, node, dy) {
+    const [x, m] = node.inputs as [Node, Node];
+    const twice = add(graph, dy, dy);
+    const shift = mul(graph, affine(graph, twice, -1, 0), m);
+    return [scaleShift(graph, x, twice, shift), null];
   },
 };
 
@@ -228,6 +253,9 @@ export const sampleScaleOp: Op<None> = {
 
 export const channelSum = (graph: Graph, x: Node): Node => apply(graph, channelSumOp, [x], none);
 export const channelDot = (graph: Graph, x: Node, y: Node): Node => apply(graph, channelDotOp, [x, y], none);
+/** Σ (x - mean)² over N, H and W. */
+export const channelDeviation = (graph: Graph, x: Node, mean: Node): Node =>
+  apply(graph, channelDeviationOp, [x, mean], none);
 export const scaleShift = (graph: Graph, x: Node, scale: Node, shift: Node): Node =>
   apply(graph, scaleShiftOp, [x, scale, shift], none);
 export const channelScale = (graph: Graph, x: Node, scale: Node): Node =>

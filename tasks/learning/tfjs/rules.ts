@@ -55,6 +55,7 @@ export const rules: Readonly<Record<string, Rule>> = {
 
   channelSum: (tf, _node, [x]) => tf.sum(x!, [0, 1, 2]),
   channelDot: (tf, _node, [x, y]) => tf.sum(tf.mul(x!, y!), [0, 1, 2]),
+  channelDeviation: (tf, _node, [x, m]) => tf.sum(tf.square(tf.sub(x!, m!)), [0, 1, 2]),
   scaleShift: (tf, _node, [x, scale, shift]) => tf.add(tf.mul(x!, scale!), shift!),
   channelScale: (tf, _node, [x, scale]) => tf.mul(x!, scale!),
   channelBroadcast: (tf, node, [v]) => tf.broadcastTo(tf.reshape(v!, [1, 1, 1, -1]), imageShape(node.shape)),

@@ -40,6 +40,14 @@ const channelwise: Case[] = [image, large, sixteen].flatMap((shape) => {
     [`channelSum of [${shape}]`, [shape], channel.channelSum],
     [`channelDot of [${shape}]`, [shape, shape], channel.channelDot],
     [`channelDot with itself of [${shape}]`, [shape], (g, x) => channel.channelDot(g, x, x)],
+    [
+      `channelDeviation of [${shape}]`,
+      [shape],
+      (g, x) => {
+        const mean = elementwise.affine(g, channel.channelSum(g, x!), c / sizeOf(shape), 0);
+        return channel.channelDeviation(g, x!, mean);
+      },
+    ],
     [`scaleShift of [${shape}]`, [shape, [c], [c]], channel.scaleShift],
     [`channelScale of [${shape}]`, [shape, [c]], channel.channelScale],
     [`channelBroadcast to [${shape}]`, [[c]], (g, v) => channel.channelBroadcast(g, v, shape)],
