@@ -56,18 +56,20 @@ export async function openDevice(plan: StepPlan, options: DeviceOptions): Promis
   if (device !== 'auto' && ACCELERATORS[device] === undefined) {
     throw new InputError(`device "${device}" does not exist: use auto, cpu, cuda, webgpu or tfjs`);
   }
-  const problems: string[] = [];
-  for (const name of device === 'auto' ? Object.keys(ACCELERATORS) : [device]) {
-    const maker = await usable(await ACCELERATORS[name]!(options), cpu, plan, device === 'auto');
-    const others = problems.map((problem) => `; ${problem}`).join('');
-    if (!('problem' in maker)) {
-      const why = device === 'auto' ? 'a step agrees with the CPU' : 'as asked for, and a step agrees with the CPU';
-      return opened(maker, plan, `${maker.label}, ${why}${others}`);
-    }
-    problems.push(`not ${name}: ${maker.problem}`);
+  if (device !== 'auto') return openAskedFor(device, cpu, plan, options);
+  let others = '';
+  for (const name of Object.keys(ACCELERATORS)) {
+    const found = await usable(await ACCELERATORS[name]!(options), cpu, plan, true);
+    if (!('problem' in found)) return opened(found, plan, `${found.label}, a step agrees with the CPU${others}`);
+    others += `; not ${name}: ${found.problem}`;
   }
-  if (device !== 'auto') throw new InputError(`device "${device}" cannot be used, ${problems[0]}; use auto or cpu`);
-  return opened(cpu, plan, `${cpu.label}; ${problems.join('; ')}`);
+  return opened(cpu, plan, `${cpu.label}${others}`);
+}
+
+async function openAskedFor(device: string, cpu: Maker, plan: StepPlan, options: Options): Promise<Device> {
+  const found = await usable(await ACCELERATORS[device]!(options), cpu, plan, false);
+  if ('problem' in found) throw new InputError(`device "${device}" cannot be used: ${found.problem}; use auto or cpu`);
+  return opened(found, plan, `${found.label}, as asked for, and a step agrees with the CPU`);
 }
 
 async function opened(maker: Maker, plan: StepPlan, line: string): Promise<Device> {
@@ -83,8 +85,14 @@ async function usable(found: Found, cpu: Maker, plan: StepPlan, automatic: boole
     const problem = await disagreement(await cpu.stepper(small), await found.stepper(small), small);
     return problem === null ? found : { problem };
   } catch (error) {
-    return { problem: (error as Error).message.split('\n', 1)[0]! };
+    return { problem: shortened(error) };
   }
+}
+
+/** The first line, without ONNX Runtime's own file names before it. */
+function shortened(error: unknown): string {
+  const line = (error as Error).message.split('\n', 1)[0]!;
+  return line.replace(/^\/onnxruntime_src\/.* was false\. /, '').replace(/[.\s]+$/, '');
 }
 
 async function cpuMaker({ threads }: Options): Promise<Maker> {

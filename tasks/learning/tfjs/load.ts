@@ -20,8 +20,12 @@ export async function loadTensorFlow(): Promise<Loaded | { readonly problem: str
       const backend = tf.backend() as { isUsingGpuDevice?: boolean };
       return { tf, name, usesGpu: backend.isUsingGpuDevice === true };
     } catch (error) {
-      problems.push(`${name}: ${(error as Error).message.split('\n', 1)[0]}`);
+      problems.push(`${name} ${isAbsent(error) ? 'is not installed' : 'lacks its native part, or its libraries'}`);
     }
   }
-  return { problem: problems.join('; ') };
+  return { problem: problems.join(', ') };
+}
+
+function isAbsent(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
 }
