@@ -34,6 +34,7 @@ export const modelParams = z.strictObject({
     'efficientnet',
     'densenet169',
     'se_resnext101_32x4d',
+    'seresnext101_32x4d',
   ]),
   input: z.int().positive(),
   width: positive.optional(),
