@@ -13,7 +13,16 @@ import { isOutOfMemory, tooLarge } from './learning/memory.ts';
 import { modelParams, networkOf, overridesOf, refinements } from './learning/params.ts';
 import { predict } from './learning/predictions.ts';
 import { writeSafetensors } from './learning/safetensors.ts';
-import { createPredictor, createTrainer, exportOnnx, type Trainer, type TrainerOptions } from './learning/trainer.ts';
+import {
+  createPredictor,
+  createTrainer,
+  exportOnnx,
+  initialise,
+  type Tensors,
+  type Trainer,
+  type TrainerOptions,
+} from './learning/trainer.ts';
+import { initialFromFile } from './learning/weights.ts';
 import { writePredictions } from './tables/predictions.ts';
 
 export { loadImages } from './learning/loader/worker.ts';
@@ -88,6 +97,8 @@ async function trainNetwork(
   try {
     trainer = await createTrainer(options);
     context.log(`device: ${trainer.device}`);
+    const initial = initialWeights(context);
+    if (initial !== null) await trainer.load({ weights: initial });
     const parts = batch === microBatch ? '' : ` in parts of ${microBatch}`;
     context.log(
       `${train.images.length} training images, ${valid.images.length} for validation, batch ${batch}${parts}`,
@@ -103,6 +114,16 @@ async function trainNetwork(
   } finally {
     await trainer?.close();
   }
+}
+
+/** What the model's `init` holds, an input of the node so that its bytes are in the key; null: it starts at random. */
+function initialWeights(context: TaskContext<Params>): Tensors | null {
+  const { model, seed } = context.params;
+  if (model.init === undefined || model.init.length === 0) return null;
+  const spec = networkOf(model);
+  const { weights, notes } = initialFromFile(context.input('init'), spec, initialise(spec, seed));
+  for (const note of notes) context.log(`init: ${note}`);
+  return weights;
 }
 
 /** The pipeline's parameters, and what the model says in their place. */

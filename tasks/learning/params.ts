@@ -44,13 +44,15 @@ export const modelParams = z.strictObject({
   /** The kind of PNG it is fed, and the scheme of its folds. */
   images: z.string(),
   cv_scheme: z.string(),
+  /** A PyTorch checkpoint saved as safetensors to start from, the task's input `init`; [] is none. */
+  init: z.union([z.string(), z.array(z.string()).max(1)]).optional(),
   ...overrides,
 });
 export type ModelParams = z.infer<typeof modelParams>;
 
 /** The network alone, without what is said about its training and data. */
 export function networkOf(model: ModelParams): ModelSpec {
-  const { images: _images, cv_scheme: _scheme, ...rest } = model;
+  const { images: _images, cv_scheme: _scheme, init: _init, ...rest } = model;
   return Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in overrides))) as unknown as ModelSpec;
 }
 
