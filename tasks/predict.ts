@@ -5,10 +5,11 @@ import * as z from 'zod';
 import { type Artifact, defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
 import { TTA_VIEWS } from './learning/augment.ts';
+import { openPredictor } from './learning/device.ts';
 import { createLoader, loaderWorkers } from './learning/loader/loader.ts';
 import { modelParams } from './learning/params.ts';
 import { predict } from './learning/predictions.ts';
-import { createPredictor } from './learning/trainer.ts';
+import type { Predictor } from './learning/trainer.ts';
 import { shownPath } from './tables/csv.ts';
 import { some } from './tables/labels.ts';
 import { type Predictions, readPredictions, writePredictions } from './tables/predictions.ts';
@@ -64,7 +65,7 @@ async function predictTest(context: TaskContext<Params>, images: readonly string
     size: model.input,
   });
   try {
-    const pictures = model.batch ?? batch;
+    const pictures = model.micro_batch ?? model.batch ?? batch;
     return await predict({ load: loader.load, networks, images, views: TTA_VIEWS, batch: pictures, context });
   } finally {
     await loader.close();
@@ -72,10 +73,12 @@ async function predictTest(context: TaskContext<Params>, images: readonly string
   }
 }
 
-async function openNetworks(files: readonly Artifact[], { params, cores }: TaskContext<Params>) {
-  const networks: Awaited<ReturnType<typeof createPredictor>>[] = [];
+async function openNetworks(files: readonly Artifact[], context: TaskContext<Params>): Promise<Predictor[]> {
+  const { params, cores, gpus } = context;
+  const networks: Predictor[] = [];
   for (const { path } of files) {
-    const network = await createPredictor(path, { threads: cores });
+    const { predictor: network, line } = await openPredictor(path, { threads: cores, gpus });
+    if (networks.length === 0) context.log(`device: ${line}`);
     networks.push(network);
     if (network.inputSize === params.model.input) continue;
     throw new InputError(

@@ -6,7 +6,7 @@ import { exportOnnx } from './onnx/export.ts';
 import { createPredictor, type Predictor } from './onnx/predictor.ts';
 import { blockSize } from './onnx/probe.ts';
 import { createOnnxStepper, type OnnxOptions } from './onnx/stepper.ts';
-import { disagreement, smallPlan } from './selfCheck.ts';
+import { disagreement, predictsOtherwise, smallPlan } from './selfCheck.ts';
 import type { StepPlan, Stepper } from './stepper.ts';
 import { loadTensorFlow } from './tfjs/load.ts';
 import { createTfjsPredictor, createTfjsStepper } from './tfjs/stepper.ts';
@@ -39,11 +39,15 @@ interface Maker {
 type Found = Maker | { readonly problem: string };
 type Options = Pick<DeviceOptions, 'threads'>;
 
-const ACCELERATORS: Readonly<Record<string, (options: Options) => Promise<Found>>> = {
-  cuda: async (options) => onnxMaker('cuda (onnxruntime)', options, [{ name: 'cuda' }, 'cpu']),
+const PROVIDERS = {
+  cuda: [{ name: 'cuda' }, 'cpu'],
   // Its own preference, NHWC, gives wrong gradients without a word.
-  webgpu: async (options) =>
-    onnxMaker('webgpu (onnxruntime)', options, [{ name: 'webgpu', preferredLayout: 'NCHW' }, 'cpu']),
+  webgpu: [{ name: 'webgpu', preferredLayout: 'NCHW' }, 'cpu'],
+} as const satisfies Record<string, OnnxOptions['executionProviders']>;
+
+const ACCELERATORS: Readonly<Record<string, (options: Options) => Promise<Found>>> = {
+  cuda: async (options) => onnxMaker('cuda (onnxruntime)', options, PROVIDERS.cuda),
+  webgpu: async (options) => onnxMaker('webgpu (onnxruntime)', options, PROVIDERS.webgpu),
   tfjs: tfjsMaker,
 };
 
@@ -70,6 +74,31 @@ async function openAskedFor(device: string, cpu: Maker, plan: StepPlan, options:
   const found = await usable(await ACCELERATORS[device]!(options), cpu, plan, false);
   if ('problem' in found) throw new InputError(`device "${device}" cannot be used: ${found.problem}; use auto or cpu`);
   return opened(found, plan, `${found.label}, as asked for, and a step agrees with the CPU`);
+}
+
+/** A predictor, and its device in one line: a GPU that was given to this node and predicts as the CPU does, else the CPU. */
+export async function openPredictor(
+  onnx: string,
+  { threads, gpus }: Omit<DeviceOptions, 'device'>,
+): Promise<{ predictor: Predictor; line: string }> {
+  const cpu = await createPredictor(onnx, { threads });
+  if (gpus.length === 0) return { predictor: cpu, line: 'cpu (onnxruntime); no GPU was given to this node' };
+  let others = '';
+  for (const [name, executionProviders] of Object.entries(PROVIDERS)) {
+    try {
+      const predictor = await createPredictor(onnx, { threads, executionProviders });
+      const problem = await predictsOtherwise(cpu, predictor);
+      if (problem === null) {
+        await cpu.close();
+        return { predictor, line: `${name} (onnxruntime), predictions agree with the CPU${others}` };
+      }
+      await predictor.close();
+      others += `; not ${name}: ${problem}`;
+    } catch (error) {
+      others += `; not ${name}: ${shortened(error)}`;
+    }
+  }
+  return { predictor: cpu, line: `cpu (onnxruntime)${others}` };
 }
 
 async function opened(maker: Maker, plan: StepPlan, line: string): Promise<Device> {

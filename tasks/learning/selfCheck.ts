@@ -4,6 +4,7 @@
 import { pack } from './flat.ts';
 import { initialise } from './models/models.ts';
 import { hostNumbers } from './onnx/adamw.ts';
+import type { Predictor } from './onnx/predictor.ts';
 import { createRandom } from './random.ts';
 import type { StepPlan, Stepper, Vectors } from './stepper.ts';
 
@@ -26,6 +27,15 @@ export async function disagreement(reference: Stepper, device: Stepper, plan: St
     await reference.close();
     await device.close();
   }
+}
+
+/** By how much a device's logits of two random images differ, where that is too much. */
+export async function predictsOtherwise(reference: Predictor, device: Predictor): Promise<string | null> {
+  const random = createRandom(1);
+  const x = Float32Array.from({ length: 2 * 3 * reference.inputSize ** 2 }, () => random.next());
+  const [expected, actual] = [await reference.predict(x, 2), await device.predict(x, 2)];
+  const share = difference(expected, actual) / Math.max(1, largest(expected));
+  return share <= TOLERANCE ? null : `its logits differ from the CPU's by ${percent(share)}`;
 }
 
 interface Outcome {

@@ -1,8 +1,14 @@
 // Gradient accumulation, the moving average of the weights, and devices' common part: what the trainer adds to a step.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../engine/task.ts';
+import { openPredictor } from '../../tasks/learning/device.ts';
 import {
   createTrainer,
+  exportOnnx,
+  initialise,
   type ModelSpec,
   type Tensors,
   type Trainer,
@@ -156,6 +162,21 @@ describe('the choice of a device', () => {
     if (device.startsWith('cpu'))
       expect(device).toMatch(/^cpu \(onnxruntime\); not cuda: .+; not webgpu: .+; not tfjs: .+/);
     else expect(device).toMatch(/^(cuda|webgpu|tfjs) \(.+\), a step agrees with the CPU/);
+  });
+
+  it('is made for predictions too, where they agree with the CPU’s', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'device-'));
+    const file = path.join(folder, 'model.onnx');
+    writeFileSync(file, exportOnnx(model, initialise(model, 1), {}));
+    const [none, some] = [
+      await openPredictor(file, { threads: 1, gpus: [] }),
+      await openPredictor(file, { threads: 1, gpus: [0] }),
+    ];
+    expect(none.line).toBe('cpu (onnxruntime); no GPU was given to this node');
+    expect(some.line).toMatch(/^(cpu \(onnxruntime\); not cuda: .+; not webgpu: .+|.+ agree with the CPU.*)$/);
+    expect(worst(await some.predictor.predict(four.x, 4), await none.predictor.predict(four.x, 4))).toBeLessThan(0.02);
+    for (const { predictor } of [none, some]) await predictor.close();
+    rmSync(folder, { recursive: true });
   });
 
   it('refuses a device that cannot be used, with why', async () => {

@@ -82,6 +82,12 @@ test('the batch size does not change the predictions', async () => {
   for (const [i, value] of small.values.entries()) expect(value).toBeCloseTo(plain.values[i]!, 6);
 });
 
+test('the log says which device predicts', async () => {
+  const said: string[] = [];
+  await run('said', {}, {}, { said });
+  expect(said).toContain('device: cpu (onnxruntime); no GPU was given to this node');
+});
+
 test('the folds’ own predictions are put together, ascending by image', async () => {
   const oof = readPredictions(at('plain', 'oof'));
   expect(oof.images).toEqual(['a', 'b', 'c', 'd']);
