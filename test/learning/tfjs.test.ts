@@ -10,6 +10,7 @@ import { initialise, type ModelSpec } from '../../tasks/learning/models/models.t
 import { hostNumbers } from '../../tasks/learning/onnx/adamw.ts';
 import { blockSize } from '../../tasks/learning/onnx/probe.ts';
 import { createOnnxStepper } from '../../tasks/learning/onnx/stepper.ts';
+import { buildStep } from '../../tasks/learning/onnx/training.ts';
 import * as channel from '../../tasks/learning/ops/channel.ts';
 import { conv } from '../../tasks/learning/ops/convolution.ts';
 import * as elementwise from '../../tasks/learning/ops/elementwise.ts';
@@ -20,6 +21,7 @@ import { createRandom } from '../../tasks/learning/random.ts';
 import { disagreement } from '../../tasks/learning/selfCheck.ts';
 import type { StepPlan, Stepper, Vectors } from '../../tasks/learning/stepper.ts';
 import { loadTensorFlow } from '../../tasks/learning/tfjs/load.ts';
+import { rules } from '../../tasks/learning/tfjs/rules.ts';
 import { compile, fromShape, run, toShape } from '../../tasks/learning/tfjs/run.ts';
 import { createTfjsPredictor, createTfjsStepper } from '../../tasks/learning/tfjs/stepper.ts';
 import { createPredictor, exportOnnx } from '../../tasks/learning/trainer.ts';
@@ -114,6 +116,15 @@ test.each(operations)(
     });
     tf.dispose([...values, ...given.values()]);
     expect(tf.memory().numTensors).toBe(before);
+  },
+);
+
+test.each(['efficientnet_b0', 'densenet169', 'se_resnext101_32x4d'] as const)(
+  'every operation that training %s takes has a rule',
+  (arch) => {
+    const { net, loss, gradients } = buildStep({ name: arch, arch, input: 64 }, 2, [2, 1, 1, 1, 1, 1]);
+    const used = new Set(compile(net.graph, [loss, ...gradients]).steps.map(({ op }) => op.name));
+    expect([...used].filter((name) => rules[name] === undefined)).toEqual([]);
   },
 );
 
