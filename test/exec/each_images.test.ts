@@ -17,11 +17,11 @@ beforeAll(async () => {
   await runTask('tasks/phantom.ts', { params, out: { data: p.path('phantom') } });
   cpSync(p.path('phantom/stage_2_train'), p.path('images'), { recursive: true });
   mkdirSync(p.path('held'));
-  const [table, quarantine] = [p.path('all.parquet'), p.path('all.json')];
+  const [table, quarantine, card] = ['all.parquet', 'all.json', 'card.json'].map(p.path) as [string, string, string];
   await runTask('tasks/metadata.ts', {
     params: { strict: false },
     in: { images: p.path('images') },
-    out: { table, quarantine },
+    out: { table, quarantine, card },
   });
   const rows = await readMetadataColumns(table, ['Image', 'StudyInstanceUID']);
   const study = rows[20]!.StudyInstanceUID;
