@@ -246,3 +246,11 @@ describe('the command line', () => {
     }
   });
 });
+
+test('with --only, what another node made is an input like any other, also for a run with nothing to do', async () => {
+  const p = project(TWO_STEPS);
+  await p.run();
+  for (let i = 0; i < 3; i++) expect((await p.run('repeat', '--only')).ran).toEqual([]);
+  p.write('out/shout.txt', 'EDITED\n');
+  expect((await p.run('repeat', '--only')).ran).toEqual(['repeat']);
+});

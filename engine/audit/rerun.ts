@@ -7,7 +7,7 @@ import type { Allotment, Failure, Listener } from '../event.ts';
 import { createLocalExecutor } from '../exec/local.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
-import { type Bundles, prepareWorkplace, relay, runProcess } from '../run/process.ts';
+import { type Bundles, emptyStaging, prepareWorkplace, relay, runProcess } from '../run/process.ts';
 import type { Stopper } from '../run/stopper.ts';
 import type { Places } from '../state/places.ts';
 import type { NodeRecord } from '../state/record.ts';
@@ -59,7 +59,8 @@ export async function rerunNode(request: AuditRequest): Promise<AuditOutcome> {
       place,
       node.outputs.map((output) => output.path),
     );
-  const workplace = prepareWorkplace(place, scratchPlaces, node, request.assessment);
+  const workplace = prepareWorkplace(place, scratchPlaces, 'audit', node, request.assessment);
+  if (!shell) emptyStaging(workplace);
   const executor = createLocalExecutor(place);
   try {
     const failure = await runProcess({

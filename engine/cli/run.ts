@@ -1,5 +1,5 @@
 // dag run: build what is stale among the selected nodes.
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { acquireLock, type Cache } from '../../cache/index.ts';
 import type { Listener, RunEvent } from '../event.ts';
@@ -169,9 +169,24 @@ export function onSignals(stop: () => void, say: (message: string) => void): () 
   };
 }
 
+const TAIL_BYTES = 65_536;
+
+/** The last lines of a log; none where there is no log, since a node's failure must be told in any case. */
 export function tailOf(log: string, lines: number): string[] {
-  const text = readFileSync(log, 'utf8').trimEnd();
-  return text === '' ? [] : text.split('\n').slice(-lines);
+  try {
+    const file = openSync(log, 'r');
+    try {
+      const { size } = fstatSync(file);
+      const bytes = Buffer.alloc(Math.min(size, TAIL_BYTES));
+      readSync(file, bytes, 0, bytes.length, size - bytes.length);
+      const text = bytes.toString('utf8').trimEnd();
+      return text === '' ? [] : text.split('\n').slice(-lines);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return [];
+  }
 }
 
 /** Wrong data is 2 where nothing else went wrong; a program that failed is 1. */

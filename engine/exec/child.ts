@@ -2,6 +2,7 @@
 // waits for another node with the same code; after a failure it ends, since nobody knows what state it is in.
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
+import { fail, ok, type Result } from '../result.ts';
 import type { Task, TaskContext } from '../task.ts';
 import type { Each } from './each.ts';
 import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
@@ -46,8 +47,9 @@ async function runTask(job: ModuleJob): Promise<FromChild> {
         message: 'the module has no default export made with defineTask({ run(ctx) {…} })',
       };
     }
-    const params = task.params ? task.params.parse(job.params) : job.params;
-    const context = contextOf(job, params);
+    const params = parseParams(task, job);
+    if (!params.ok) return params.error;
+    const context = contextOf(job, params.value);
     const each = eachOf(job, module, context);
     files?.begin(job);
     await task.run({ ...context, each: each.each });
@@ -59,15 +61,22 @@ async function runTask(job: ModuleJob): Promise<FromChild> {
   }
 }
 
+/** The issues of a schema are wrong input; what `run` throws later, of the same shape, may be a defect of the task. */
+function parseParams(task: Task<unknown>, job: ModuleJob): Result<unknown, FromChild> {
+  try {
+    return ok(task.params ? task.params.parse(job.params) : job.params);
+  } catch (error) {
+    const issues = (error as { issues?: { path: PropertyKey[]; message: string }[] }).issues;
+    if (!Array.isArray(issues)) return fail(explain(error));
+    const lines = issues.map(({ path, message }) => `params.${path.map(String).join('.')}: ${message}`);
+    return fail({ type: 'error', kind: 'input', message: lines.join('\n') });
+  }
+}
+
 function explain(error: unknown): FromChild {
   if (stop.signal.aborted)
     return { type: 'error', kind: 'interrupted', message: String(stop.signal.reason?.message ?? 'stopped') };
   if (!(error instanceof Error)) return { type: 'error', kind: 'task', message: String(error) };
-  const issues = (error as { issues?: { path: PropertyKey[]; message: string }[] }).issues;
-  if (Array.isArray(issues)) {
-    const lines = issues.map(({ path, message }) => `params.${path.map(String).join('.')}: ${message}`);
-    return { type: 'error', kind: 'input', message: lines.join('\n') };
-  }
   // By name: the task's bundle has a copy of its own of the class.
   if (error.name === 'InputError') return { type: 'error', kind: 'input', message: error.message };
   console.error(error.stack ?? error.message);

@@ -74,16 +74,22 @@ function lastKilobytes(file: string): string {
   }
 }
 
+const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
 /** Calls `kill` when the time is over; `cancel` says whether it was. */
 export function limitTime(timeoutMs: number | null, kill: () => void): { cancel(): boolean } {
   let over = false;
-  const timer =
-    timeoutMs === null
-      ? null
-      : setTimeout(() => {
-          over = true;
-          kill();
-        }, timeoutMs);
+  let timer: NodeJS.Timeout | null = null;
+  const arm = (leftMs: number) => {
+    // A longer delay would overflow and fire at once.
+    const stepMs = Math.min(leftMs, LONGEST_DELAY_MS);
+    timer = setTimeout(() => {
+      if (leftMs > stepMs) return arm(leftMs - stepMs);
+      over = true;
+      kill();
+    }, stepMs);
+  };
+  if (timeoutMs !== null) arm(timeoutMs);
   return {
     cancel() {
       if (timer) clearTimeout(timer);

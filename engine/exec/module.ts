@@ -2,6 +2,7 @@
 // next node with the same code and environment, which saves starting Node and loading its packages again.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, copyFileSync, ftruncateSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Failure } from '../event.ts';
 import type { Launch, Running } from './executor.ts';
@@ -33,10 +34,16 @@ export function createModules(memory: MemoryWatch): Modules {
     worker.process.kill('SIGKILL');
     return null;
   };
+  /** As many processes wait as there are cores, at most: a pipeline of many tasks must not fill the memory with them. */
+  const startInPlace = (options: Launch): Worker => {
+    const waiting = [...idle.values()].filter((workers) => workers.length > 0);
+    if (waiting.reduce((sum, workers) => sum + workers.length, 0) >= availableParallelism()) end(waiting[0]!.shift()!);
+    return start(options);
+  };
   return {
     launch(options, job) {
       const kind = JSON.stringify([job.bundle, options.environment]);
-      const worker = reuse(kind, options.log) ?? start(options);
+      const worker = reuse(kind, options.log) ?? startInPlace(options);
       return supervise(worker.process, options, job, memory, (rssBytes) => {
         if (rssBytes < KEEP_BELOW_BYTES) idle.set(kind, [...(idle.get(kind) ?? []), worker]);
         else end(worker);
@@ -55,9 +62,8 @@ interface Worker {
   log: string;
 }
 
-function end({ process: child, output }: Worker): void {
+function end({ process: child }: Worker): void {
   if (child.connected) child.disconnect();
-  closeSync(output);
 }
 
 /**
@@ -90,6 +96,7 @@ function start(options: Launch): Worker {
     serialization: 'advanced',
     detached: true,
   });
+  child.once('exit', () => closeSync(output)).once('error', () => {});
   return { process: child, output, log: options.log };
 }
 

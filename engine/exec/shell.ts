@@ -23,7 +23,7 @@ export interface Shells {
   close(): void;
 }
 
-const NEEDS_OWN_SHELL = /\$\$|\$\{\$\}|(?:^|[^&<>|\\])&(?![&>\d-])/;
+const NEEDS_OWN_SHELL = /\$\$|\$\{\$\}|(?:^|[^&<>|\\])&(?![&\d-])/;
 
 export function createShells(root: string, memory: MemoryWatch): Shells {
   const idle: WarmShell[] = [];

@@ -7,6 +7,7 @@ import { fail, ok, type Result } from '../result.ts';
 import { type Acceptance, type NodeRecord, type NodeState, recordOf, stateOf } from '../state/record.ts';
 import type { Assessment } from './assess.ts';
 import { changes } from './changes.ts';
+import { keyOf } from './key.ts';
 import { describeReason, type Reason } from './reason.ts';
 
 export interface AcceptRequest {
@@ -41,7 +42,8 @@ export function accept(
     return fail({ message: `${node.name} has no earlier result`, hint: `\`dag run '${node.name}'\` makes one` });
   const changed = changes(state.ingredients, ingredients, cache);
   const other = changed.filter((change) => !isCode(change));
-  if (other.length > 0) return fail(notOnlyCode(node, other));
+  const withOldCode = keyOf(node, { ...ingredients, code: state.ingredients.code });
+  if (other.length > 0 || withOldCode !== state.key) return fail(notOnlyCode(node, other));
   if (changed.length === 0)
     return fail({
       message: `${node.name}: its code is as it was`,

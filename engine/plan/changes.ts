@@ -77,9 +77,15 @@ function inputChanges(before: Ingredients, after: Ingredients, cache: Cache): Re
   });
 }
 
-/** An item is known by its axis labels, or by its place in the list where it has none. */
+/** An item is known by its axis labels; where several have the same, by its place among them. */
 function byLabel(items: readonly InputItem[]): Record<string, InputItem> {
-  return Object.fromEntries(items.map((item, index) => [item.axes || `#${index}`, item]));
+  const seen = new Map<string, number>();
+  const labelled = items.map((item): [string, InputItem] => {
+    const before = seen.get(item.axes) ?? 0;
+    seen.set(item.axes, before + 1);
+    return [`${item.axes}#${before}`, item];
+  });
+  return Object.fromEntries(labelled);
 }
 
 function itemChanges(role: string, old: InputItem | undefined, now: InputItem | undefined, cache: Cache): Reason[] {

@@ -4,6 +4,7 @@
 //
 // A cached digest is trusted when every file that esbuild read, and the lock file, still has the bytes it had. Local
 // imports are written with their extension, so a new file cannot change what an import means without a read file changing.
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { BuildOptions } from 'esbuild';
 import type { Cache } from '../../cache/index.ts';
@@ -30,6 +31,8 @@ interface Remembered {
 type BundleOptions = Omit<BuildOptions, 'write' | 'metafile' | 'minifySyntax' | 'sourcemap'>;
 
 const FORMAT = 1;
+/** Times of files are as coarse as the kernel's tick. */
+const CLOCK_TICK_MS = 20;
 const LOCK_FILE = 'package-lock.json';
 
 /** The code digests of these modules (paths relative to `root`), from the cache where their files are unchanged. */
@@ -80,6 +83,7 @@ export function codeFiles(nodes: readonly Node[], cache: Cache): string[] {
 
 async function digestModule(root: string, module: string, cache: Cache): Promise<Result<Code, string>> {
   const esbuild = await import('esbuild');
+  const startedMs = Date.now();
   const result = await esbuild
     .build({ ...bundleOptions(root, module), write: false, metafile: true, minifySyntax: true, logLevel: 'silent' })
     .catch((error: { errors?: Parameters<typeof esbuild.formatMessagesSync>[0]; message: string }) =>
@@ -95,8 +99,16 @@ async function digestModule(root: string, module: string, cache: Cache): Promise
   const code = { digest: await digestText(text), files, packages };
 
   const read: Record<string, string> = {};
-  for (const file of [...sources, LOCK_FILE]) read[file] = cache.look(path.resolve(root, file))?.digest ?? '';
-  cache.put('code', module, { format: FORMAT, read, code } satisfies Remembered);
+  const installed = Object.keys(packages).map((name) => `node_modules/${name}/package.json`);
+  for (const file of [...sources, ...installed, LOCK_FILE]) {
+    read[file] = cache.look(path.resolve(root, file))?.digest ?? '';
+  }
+  // A file edited since esbuild may have read it would be remembered with a digest of what it was before.
+  const isYoung = (file: string) => {
+    const stat = statSync(path.resolve(root, file), { throwIfNoEntry: false });
+    return !stat || stat.ctimeMs >= startedMs - CLOCK_TICK_MS;
+  };
+  if (!sources.some(isYoung)) cache.put('code', module, { format: FORMAT, read, code } satisfies Remembered);
   return ok(code);
 }
 

@@ -5,8 +5,8 @@ import { acquireLock, type Key, type LockOwner } from '../../cache/index.ts';
 
 export type Claim =
   | { readonly taken: true; release(): void }
-  /** Another run has it; `freed` resolves when it does not any more. */
-  | { readonly taken: false; readonly owner: LockOwner; readonly freed: Promise<void> };
+  /** Another run has it; `freed` resolves when it does not any more, or when the signal ends the waiting. */
+  | { readonly taken: false; readonly owner: LockOwner; freed(signal: AbortSignal): Promise<void> };
 
 export interface Claims {
   /** False where the project's lock keeps other runs out already. */
@@ -35,7 +35,13 @@ export function createClaims(cacheDir: string): Claims {
         return { taken: true, release: () => lock.release() };
       } catch (error) {
         if (owner === null) throw error;
-        const freed = acquireLock(folder, { onWait() {} }).then((lock) => lock.release());
+        const freed = (signal: AbortSignal) =>
+          acquireLock(folder, { onWait() {}, signal }).then(
+            (lock) => lock.release(),
+            (reason) => {
+              if (!signal.aborted) throw reason;
+            },
+          );
         return { taken: false, owner, freed };
       }
     },

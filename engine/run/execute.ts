@@ -9,7 +9,7 @@ import { fail } from '../result.ts';
 import { recordOf } from '../state/record.ts';
 import { type Course, complete, failNode, type Outputs } from './context.ts';
 import { eachJobOf } from './patch.ts';
-import { prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
+import { emptyStaging, prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
 import { clearOutputs, type Finished, record, removeFolder, saveOutputs } from './publish.ts';
 import { keepLog, NO_TRIES, nextTry, waitUnlessStopped } from './retry.ts';
 
@@ -26,8 +26,10 @@ export async function executeNode(
     run.scheduler.release(node, allotment);
     const { pid, host } = claim.owner;
     run.listener({ type: 'note', message: `${node.name}: waiting for process ${pid} on ${host}, which runs the same` });
-    await claim.freed;
-    return again();
+    const given = new AbortController();
+    const forget = run.stopper.onStop(() => given.abort());
+    await claim.freed(given.signal).finally(forget);
+    return given.signal.aborted ? undefined : again();
   }
   if (run.claims.areShared && doneMeanwhile(run, node, assessment)) {
     claim.release();
@@ -80,7 +82,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
   const { key, ingredients, verdict } = assessment;
   const begunMs = performance.now();
   const reasons = verdict.state === 'fresh' ? [] : verdict.reasons;
-  const workplace = prepareWorkplace(root, run.places, node, assessment);
+  const workplace = prepareWorkplace(root, run.places, run.runId, node, assessment);
   const log = path.relative(root, workplace.log);
   run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log });
 
@@ -93,6 +95,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     const eachJob = eachJobOf(root, run.places, run.cache, node, assessment, anew);
     anew = false; // What the first try finished is new enough for the second.
     if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
+    else emptyStaging(workplace);
     return runProcess({
       root,
       node,

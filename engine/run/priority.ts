@@ -32,12 +32,13 @@ export function expectedSeconds(nodes: readonly Node[], durations: Durations): M
     const seconds = durations(node);
     if (seconds === null) continue;
     known.set(node.name, seconds);
-    byTask.set(node.task, [...(byTask.get(node.task) ?? []), seconds]);
+    const list = byTask.get(node.task);
+    if (list) list.push(seconds);
+    else byTask.set(node.task, [seconds]);
   }
+  const usual = new Map([...byTask].map(([task, list]) => [task, mean(list)]));
   const overall = mean([...known.values()]) ?? 1;
-  return new Map(
-    nodes.map((node) => [node.name, known.get(node.name) ?? mean(byTask.get(node.task) ?? []) ?? overall]),
-  );
+  return new Map(nodes.map((node) => [node.name, known.get(node.name) ?? usual.get(node.task) ?? overall]));
 }
 
 function mean(values: readonly number[]): number | null {

@@ -21,9 +21,16 @@ export interface Workplace {
 }
 
 /** Makes the folders a node works in. A module's outputs go to staging, a shell command's to their place. */
-export function prepareWorkplace(root: string, places: Places, node: Node, assessment: Assessment): Workplace {
+export function prepareWorkplace(
+  root: string,
+  places: Places,
+  runId: string,
+  node: Node,
+  assessment: Assessment,
+): Workplace {
   const id = createHash('sha256').update(node.name).digest('hex').slice(0, 16);
-  const staging = path.join(places.staging, id);
+  // A run's own: a process that a killed engine left behind must not write into what this run records.
+  const staging = path.join(places.staging, runId, id);
   const scratch = path.join(places.scratch, assessment.key.slice(0, 32));
   const log = logPath(places, node.name);
   const written: Record<string, string> = {};
@@ -31,14 +38,17 @@ export function prepareWorkplace(root: string, places: Places, node: Node, asses
     for (const { name, path: file } of node.outputs) written[name] = path.join(root, file);
     return { log, scratch, staging, written };
   }
-  rmSync(staging, { recursive: true, force: true });
   mkdirSync(scratch, { recursive: true });
   for (const [index, { name, path: file }] of node.outputs.entries()) {
-    const folder = path.join(staging, String(index));
-    mkdirSync(folder, { recursive: true });
-    written[name] = path.join(folder, path.basename(file));
+    written[name] = path.join(staging, String(index), path.basename(file));
   }
   return { log, scratch, staging, written };
+}
+
+/** Before each try of a module task: what an earlier try left must not be part of the result. */
+export function emptyStaging({ staging, written }: Workplace): void {
+  rmSync(staging, { recursive: true, force: true });
+  for (const file of Object.values(written)) mkdirSync(path.dirname(file), { recursive: true });
 }
 
 export type Bundles = (module: string) => Promise<string>;
@@ -99,7 +109,8 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
     timeoutMs: node.timeoutMs,
     onMessage(message) {
       if (message.type !== 'index') return request.onMessage(message);
-      void request.whenIndexed?.().then(() => running.tell?.({ type: 'indexed' }));
+      // A child that cannot be told would wait for ever; the failed write is told where the record is written.
+      request.whenIndexed?.().then(() => running.tell?.({ type: 'indexed' }), running.kill);
     },
   });
   request.stopper.watch(running);

@@ -17,7 +17,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import os from 'node:os';
 import path from 'node:path';
 import type { RunSummary } from '../event.ts';
-import type { Node } from '../graph/node.ts';
+import type { Node, Source } from '../graph/node.ts';
 import type { Places } from '../state/places.ts';
 
 /** What was asked: one answer a request. */
@@ -106,8 +106,11 @@ export function rememberQuiet(places: Places, request: QuietRequest, answer: Qui
 
 function pathsOf(request: QuietRequest, { nodes, files }: QuietAnswer): Set<string> {
   const paths = new Set<string>([request.file, ...files]);
+  const answered = new Set(nodes.map(({ name }) => name));
+  // With --only, what an unselected node made is read as it lies there.
+  const isSource = ({ producer }: Source) => !producer || !answered.has(producer.node);
   for (const { inputs, outputs } of nodes) {
-    for (const { sources } of inputs) for (const source of sources) if (!source.producer) paths.add(source.path);
+    for (const { sources } of inputs) for (const source of sources) if (isSource(source)) paths.add(source.path);
     for (const output of outputs) paths.add(output.path);
   }
   return paths;

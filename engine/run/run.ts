@@ -93,7 +93,11 @@ async function runRest(context: Context, nodes: readonly Node[]): Promise<void> 
           run.track(executeNode(run, node, allotment, assessment, () => due(node)));
         }
       }
-      if (pending.isEmpty()) return pending.throwIfBroken();
+      if (pending.isEmpty()) {
+        pending.throwIfBroken();
+        if (halted() || run.scheduler.open() === 0) return;
+        throw new Error('internal error: nodes are left that nothing will start');
+      }
       await pending.next();
     }
   } finally {
@@ -106,6 +110,8 @@ function createPending() {
   const pending = new Set<Promise<void>>();
   let broken: { readonly error: unknown } | null = null;
   let onBreak = () => {};
+  // One waiter at most: racing all promises would cost each of thousands a reaction for every one that ends.
+  let wake = () => {};
   return {
     track(work: Promise<void>) {
       const tracked: Promise<void> = work
@@ -114,14 +120,21 @@ function createPending() {
           broken = { error };
           onBreak();
         })
-        .finally(() => pending.delete(tracked));
+        .finally(() => {
+          pending.delete(tracked);
+          wake();
+        });
       pending.add(tracked);
     },
     onBreak(callback: () => void) {
       onBreak = callback;
     },
     isEmpty: () => pending.size === 0,
-    next: () => Promise.race(pending),
+    /** Resolves when the next piece of work ends. */
+    next: () =>
+      new Promise<void>((resolve) => {
+        wake = resolve;
+      }),
     throwIfBroken() {
       if (broken) throw broken.error;
     },

@@ -35,11 +35,28 @@ export function settle(run: Course, node: Node, start: (assessment: Assessment) 
     return run.scheduler.done(node);
   }
   if (verdict.state === 'restore') {
-    return run.track(run.restoring(() => restoreNode(run, node, assessed.value, verdict, start)));
+    return run.track(restoreNode(run, node, assessed.value, verdict, start));
   }
+  startIfPossible(run, node, assessed.value, start);
+}
+
+function startIfPossible(
+  run: Course,
+  node: Node,
+  assessment: Assessment,
+  start: (assessment: Assessment) => void,
+): void {
   const never = impossible(node.resources, run.limits);
   if (never) return failNode(run, node, { kind: 'input', message: never });
-  start(assessed.value);
+  start(assessment);
+}
+
+async function restoreOutputs(run: Course, node: Node, record: NodeRecord): Promise<void> {
+  for (const { name, path: file } of node.outputs) {
+    const target = path.join(run.pipeline.root, file);
+    mkdirSync(path.dirname(target), { recursive: true });
+    await run.cache.restore(record.outputs[name]!, target);
+  }
 }
 
 interface Restorable {
@@ -56,16 +73,17 @@ async function restoreNode(
 ): Promise<void> {
   const begunMs = performance.now();
   const { key, ingredients } = assessment;
+  let stopped = false;
   try {
-    for (const { name, path: file } of node.outputs) {
-      const target = path.join(run.pipeline.root, file);
-      mkdirSync(path.dirname(target), { recursive: true });
-      await run.cache.restore(record.outputs[name]!, target);
-    }
+    await run.restoring(async () => {
+      stopped = run.stopper.stopped();
+      if (!stopped) await restoreOutputs(run, node, record);
+    });
+    if (stopped) return;
   } catch (error) {
     if (!(error instanceof StoreDamage)) throw error;
     run.listener({ type: 'note', message: `${node.name}: ${error.message}; it runs again` });
-    return start({ ...assessment, verdict: { state: 'stale', reasons } });
+    return startIfPossible(run, node, { ...assessment, verdict: { state: 'stale', reasons } }, start);
   }
   const state: NodeState = { key, ingredients, reasons, seconds: record.seconds, ranAt: record.ranAt };
   await run.cache.commit([{ space: 'nodes', id: node.name, value: state }]);

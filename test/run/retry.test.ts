@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Failure } from '../../engine/event.ts';
 import { NO_TRIES, nextTry } from '../../engine/run/retry.ts';
@@ -60,4 +61,28 @@ tasks:
   expect(answer.code).toBe(0);
   expect(answer.stderr).toContain('flaky: it ended with exit code 1; try 2 in 1.0 s');
   expect(p.read('out/o')).toBe('x\n');
+});
+
+test('what a failed try of a module wrote is not part of the result of the next', async () => {
+  p = createProject({
+    'pipeline.yml': `
+tasks:
+  flaky: { use: tasks/flaky.mjs, out: { folder: out/folder }, retries: 1 }
+`,
+    'tasks/flaky.mjs': `
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+export default {
+  run(ctx) {
+    const folder = ctx.output('folder');
+    mkdirSync(folder);
+    const first = !existsSync(ctx.scratch + '/tried');
+    writeFileSync(ctx.scratch + '/tried', '');
+    writeFileSync(folder + (first ? '/half' : '/whole'), '');
+    if (first) throw new Error('half way');
+  },
+};
+`,
+  });
+  expect((await p.run()).ran).toEqual(['flaky']);
+  expect(readdirSync(p.path('out/folder'))).toEqual(['whole']);
 });
