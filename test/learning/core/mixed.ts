@@ -1,6 +1,7 @@
 // Reproducible numbers that the Python oracle (test/oracles/learning/mixed.py) computes alike, bit for bit.
 import { sizeOf } from '../../../tasks/learning/graph/graph.ts';
-import type { Tensors } from '../../../tasks/learning/trainer.ts';
+import { buildModel } from '../../../tasks/learning/models/models.ts';
+import type { ModelSpec, Tensors } from '../../../tasks/learning/trainer.ts';
 
 /** A mixed 32-bit hash of the index, as numbers in [-1, 1). */
 export function mixed(length: number, seed: number): Float64Array {
@@ -12,6 +13,13 @@ export function mixed(length: number, seed: number): Float64Array {
   });
 }
 
+/** A network's shapes in the order of PyTorch's state dictionary, which is that of declaration. */
+export function shapesOf(spec: ModelSpec): Record<string, number[]> {
+  const { net } = buildModel(spec, 'infer', 1);
+  const declared = [...net.parameters, ...net.buffers].sort((a, b) => a.node.id - b.node.id);
+  return Object.fromEntries(declared.map(({ name, shape }) => [name, [...shape]]));
+}
+
 /** The weights that the oracle gives a network: by each tensor's place in PyTorch's state dictionary. */
 export function filledWeights(shapes: Readonly<Record<string, number[]>>): Tensors {
   return new Map(
@@ -20,6 +28,16 @@ export function filledWeights(shapes: Readonly<Record<string, number[]>>): Tenso
       return [name, { shape, data: Float32Array.from(values, scaling(name, shape)) }];
     }),
   );
+}
+
+/** As the oracle's `keep_signal`: EfficientNet's logits then depend on the image. */
+export function keepSignal(weights: Tensors): Tensors {
+  const kept = new Map(weights);
+  for (const [name, tensor] of weights) {
+    if (!/^features\.\d\.0\.block\.[23]\.1\.running_var$/.test(name)) continue;
+    kept.set(name, { ...tensor, data: tensor.data.map((value) => value / 32) });
+  }
+  return kept;
 }
 
 function scaling(name: string, shape: readonly number[]): (value: number) => number {

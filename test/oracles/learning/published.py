@@ -1,12 +1,14 @@
 # The published networks: whether the oracles are what torchvision and timm say (where these are installed), and what PyTorch
 # computes for them with reproducible numbers.
 #   published.py check                       names, shapes and logits against torchvision and timm
-#   published.py logits NAME [SIDE]          inference, float32, one image: shapes and logits as JSON
-#   published.py gradients NAME SIDE BATCH   training mode, float64: logits, loss and a summary of every gradient as JSON
-#   published.py golden                      writes test/learning/golden/published.json
+#   published.py step NAME SIDE BATCH FILE   training mode, float64: every gradient as safetensors, with logits and loss
+#   published.py golden [NAME ...]           writes test/learning/golden/published.json
 #   published.py files NAME SIDE FOLDER      W, X and Y.safetensors for `npm run parity`
+import base64
+import hashlib
 import json
 import os
+import re
 import struct
 import sys
 import numpy as np
@@ -27,6 +29,8 @@ NETWORKS = {
     "se_resnext101_32x4d": (512, lambda classes: SeResNeXt(True, classes=classes)),
     "seresnext101_32x4d": (512, lambda classes: SeResNeXt(False, classes=classes)),
 }
+# Sides for gradients. Where a norm sees few values float32 itself is worth less than 1e-3: B5, the deepest, needs a few more.
+SMALL = {"efficientnet_b5": 96}
 WEIGHTS = torch.tensor([2, 1, 1, 1, 1, 1], dtype=torch.float64) / 7
 
 
@@ -34,6 +38,28 @@ def network(name, classes=6):
     model = NETWORKS[name][1](classes)
     fill(model)
     return model
+
+
+def keep_signal(model):
+    """EfficientNet's stages each weaken what comes in, without statistics of real images so much that logits would no longer
+    depend on the image: the last norm of each stage's first block gives it back. A power of two, exact in float32."""
+    with torch.no_grad():
+        for name, buffer in model.named_buffers():
+            if re.match(r"features\.\d\.0\.block\.[23]\.1\.running_var$", name):
+                buffer /= 32
+
+
+def away_from_kinks(model):
+    """Shifts what ReLUs see by 4 standard deviations, most channels up and some down: where a value lies within rounding of
+    0, its gradient in float32 is that of the other side, in every implementation, and says nothing about either."""
+    with torch.no_grad():
+        for name, module in model.named_modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                n = module.num_features
+                up = mixed(n, 77) > -0.5
+                if "bn3" in name or "downsample" in name:
+                    up[:] = True
+                module.bias += torch.from_numpy(np.where(up, 4.0, -4.0)).to(module.bias.dtype)
 
 
 def image(side, batch=1):
@@ -49,22 +75,27 @@ def shapes(model):
     return {k: list(v.shape) for k, v in model.state_dict().items() if v.dtype.is_floating_point}
 
 
-def logits(name, side=None):
-    with torch.no_grad():
-        return whole(network(name).eval()(image(side or NETWORKS[name][0])))
+def digest(model):
+    """Of names and shapes in the order of the state dictionary."""
+    return hashlib.sha256(json.dumps(list(shapes(model).items()), separators=(",", ":")).encode()).hexdigest()
 
 
-def gradients(name, side, batch):
-    """Sum, Euclidean norm and five values of each gradient, as golden.py summarises."""
-    from golden import summary
-    model = network(name).double().train()
+def step(name, side, batch):
+    """Logits, loss and gradients by parameter, in float64."""
+    model = network(name)
+    if not name.startswith("efficientnet"):
+        away_from_kinks(model)
+    model = model.double().train()
     y = torch.from_numpy((mixed(batch * 6, 1002) > 0).astype(np.float64)).reshape(batch, 6)
-    out = model(image(side, batch).double())
-    each = torch.nn.functional.binary_cross_entropy_with_logits(out, y, reduction="none")
+    logits = model(image(side, batch).double())
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
     loss = (each * WEIGHTS).sum(1).mean()
     loss.backward()
-    grads = {k: [*summary(p.grad), p.grad.abs().max().item()] for k, p in model.named_parameters()}
-    return {"logits": whole(out), "loss": loss.item(), "gradients": grads}
+    return logits, loss, {k: p.grad for k, p in model.named_parameters()}
+
+
+def packed(numbers):
+    return base64.b64encode(np.asarray(numbers, dtype="<f4").tobytes()).decode()
 
 
 def check():
@@ -78,6 +109,7 @@ def check():
     print("torchvision", torchvision.__version__, "timm", timm.__version__)
     for name, make in makers.items():
         theirs, ours = make(), network(name)
+        keep_signal(ours)
         keys = [k for k in theirs.state_dict() if not k.endswith("num_batches_tracked")]
         assert list(shapes(ours)) == keys, name
         theirs.load_state_dict(ours.state_dict(), strict=True)
@@ -103,6 +135,7 @@ def write_safetensors(path, tensors):
 
 def files(name, side, folder):
     model = network(name).eval()
+    keep_signal(model)
     x = image(side, 2)
     os.makedirs(folder, exist_ok=True)
     with torch.no_grad():
@@ -112,13 +145,28 @@ def files(name, side, folder):
     write_safetensors(os.path.join(folder, "W.safetensors"), floats)
 
 
-def golden():
+def golden(*names):
+    """Logits at the published size; of a step at a small size the loss and, for each gradient, its largest value and its
+    product with a random direction, float32 in base64."""
     path = os.path.join(os.path.dirname(__file__), "../../learning/golden/published.json")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     result = {}
-    for name, (side, _) in NETWORKS.items():
-        result[name] = {"side": side, "logits": logits(name)}
-        print(name, result[name]["logits"], flush=True)
+    if names:
+        with open(path) as file:
+            result = json.load(file)
+    for name in names or NETWORKS:
+        side = NETWORKS[name][0]
+        model = network(name)
+        keep_signal(model)
+        with torch.no_grad():
+            entry = {"side": side, "tensors": digest(model), "logits": whole(model.eval()(image(side)))}
+        logits, loss, gradients = step(name, SMALL.get(name, 64), 2)
+        largest = [g.abs().max().item() for g in gradients.values()]
+        directions = [(g.flatten() @ torch.from_numpy(mixed(g.numel(), 7))).item() / g.numel() ** 0.5 for g in gradients.values()]
+        entry["step"] = {"side": SMALL.get(name, 64), "batch": 2, "loss": loss.item(), "logits": whole(logits),
+                         "largest": packed(largest), "directions": packed(directions)}
+        result[name] = entry
+        print(name, entry["logits"], flush=True)
     with open(path, "w") as file:
         json.dump(result, file, separators=(",", ":"))
 
@@ -129,11 +177,10 @@ if __name__ == "__main__":
     if command == "check":
         check()
     elif command == "golden":
-        golden()
-    elif command == "logits":
-        print(json.dumps({"shapes": shapes(network(words[0])), "logits": logits(words[0], *map(int, words[1:]))}))
-    elif command == "gradients":
-        print(json.dumps(gradients(words[0], int(words[1]), int(words[2]))))
+        golden(*words)
+    elif command == "step":
+        logits, loss, gradients = step(words[0], int(words[1]), int(words[2]))
+        write_safetensors(words[3], {"logits": logits, "loss": loss, **gradients})
     elif command == "files":
         files(words[0], int(words[1]), words[2])
     else:
