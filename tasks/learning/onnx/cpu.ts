@@ -109,6 +109,11 @@ function rowDots(l: Lowering, [c, columns]: [number, number], x: string, y: stri
 /** (C, N/lanes, H·W, lanes) → (C, N). */
 function planeSums(l: Lowering, x: string, node: Node, layout: CpuLayout): string {
   const { n, c } = sidesOf(node.shape, layout);
+  const { area } = sidesOf(node.inputs[0]!.shape, layout);
+  if (layout.lanes === 1 && area > 1) {
+    const ones = l.floats(new Float32Array(area).fill(1), [area, 1]);
+    return l.reshape(l.emit('MatMul', [l.reshape(x, [n * c, area]), ones]), [c, n]);
+  }
   return l.reshape(l.emit('ReduceSum', [x, l.ints([2])], { keepdims: 0 }), [c, n]);
 }
 

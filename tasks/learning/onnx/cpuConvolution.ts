@@ -32,7 +32,8 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
   function forward(w: Shape, attributes: ConvAttributes): Rule {
     if (isPointwise(w, attributes)) return (l, _node, [x, m]) => l.emit('MatMul', [l.reshape(m!, [w[0]!, w[1]!]), x!]);
     if (isDepthwise(w, attributes)) return (l, node, [x, m]) => depthwise(l, node, x!, m!, layout);
-    if (attributes.groups === 1 && w[1]! <= FEW_CHANNELS) return stem;
+    // A pointwise convolution at a stride is one of the pixels that it sees.
+    if (attributes.groups === 1 && (w[1]! <= FEW_CHANNELS || w[2] === 1)) return stem;
     return (l, node, [x, m]) => {
       const image = toImages(l, x!, node.inputs[0]!.shape, layout);
       return fromImages(l, standardConv(l, node, [image, m!]), node.shape, layout);
@@ -54,7 +55,7 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
     if (isDepthwise(w, attributes)) return (l, node, [dy, m]) => depthwiseInputGrad(l, node, dy!, m!, layout);
     return (l, node, [dy, m]) => {
       const image = toImages(l, dy!, node.inputs[0]!.shape, layout);
-      return fromImages(l, standardConvInputGrad(l, node, [image, m!]), node.shape, layout);
+      return fromImages(l, standardConvInputGrad(l, node, [image, m!], true), node.shape, layout);
     };
   }
 
@@ -63,7 +64,10 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
       return (l, _node, [x, dy]) => l.reshape(l.emit('FusedMatMul', [dy!, x!], { transB: 1 }, 'com.microsoft'), w);
     }
     if (isDepthwise(w, attributes)) return (l, node, [x, dy]) => depthwiseWeightGrad(l, node, x!, dy!, layout);
-    return attributes.groups === 1 ? denseWeightGrad : groupedWeightGrad;
+    if (attributes.groups > 1) return groupedWeightGrad;
+    // The shifts are copies: of dy where that has fewer channels and the same sides.
+    const isSame = attributes.stride === 1 && 2 * attributes.pad === w[2]! - 1;
+    return isSame && w[0]! < w[1]! ? narrowWeightGrad : denseWeightGrad;
   }
 
   /** dL/dw = dy·(all shifts of x)ᵀ, the rows of the shifts in the order (tap, channel). */
@@ -73,6 +77,17 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
     const columns = shifts(l, x!, xShape, dyShape, k, attributesOf(node), layout);
     const dw = l.emit('FusedMatMul', [dy!, columns], { transB: 1 }, 'com.microsoft');
     const turned = l.emit('Transpose', [l.reshape(dw, [cout, k * k, cin])], { perm: [0, 2, 1] });
+    return l.reshape(turned, node.shape);
+  }
+
+  /** The same with shifts of dy, which go the other way: dL/dw[tap] = (dy shifted by -tap)·xᵀ. */
+  function narrowWeightGrad(l: Lowering, node: Node, [x, dy]: string[]): string {
+    const [cout, cin, k] = node.shape as [number, number, number];
+    const [xShape, dyShape] = [node.inputs[0]!.shape, node.inputs[1]!.shape];
+    const each = taps(l, dy!, dyShape, xShape, k, attributesOf(node), layout).reverse();
+    const columns = l.emit('Concat', each, { axis: 0 });
+    const dw = l.emit('FusedMatMul', [columns, x!], { transB: 1 }, 'com.microsoft');
+    const turned = l.emit('Transpose', [l.reshape(dw, [k * k, cout, cin])], { perm: [1, 2, 0] });
     return l.reshape(turned, node.shape);
   }
 
@@ -184,7 +199,7 @@ function depthwiseInputGrad(l: Lowering, node: Node, dy: string, w: string, layo
   const planes = dyShape[0]! * c;
   const image = l.reshape(stuffed, [1, planes, h * stride, width * stride]);
   const options = { ...geometry(wShape, 1, [before, before, ...after]), group: planes };
-  const dx = convolvePlanes(l, image, flip(l, w, wShape), wShape, options, node.shape, layout);
+  const dx = convolvePlanes(l, image, flip(l, w, wShape, true), wShape, options, node.shape, layout);
   return l.reshape(dx, [c, (columns / (h * width)) * node.shape[2]! * node.shape[3]!]);
 }
 
