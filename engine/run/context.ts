@@ -1,10 +1,10 @@
 // What the steps of one run share, and how a node's end is told: to the scheduler, the listeners and the summary together.
-import type { Cache, Entry, Key } from '../../cache/index.ts';
+import type { Entry, Key } from '../../cache/index.ts';
 import type { Failure, Listener } from '../event.ts';
 import type { Executor } from '../exec/executor.ts';
-import type { Node, Pipeline } from '../graph/node.ts';
+import type { Node } from '../graph/node.ts';
 import type { Surroundings } from '../plan/assess.ts';
-import type { Code } from '../plan/code.ts';
+import type { PlanRequest } from '../plan/plan.ts';
 import type { Places } from '../state/places.ts';
 import type { Claims } from './claims.ts';
 import type { Bundles } from './process.ts';
@@ -12,14 +12,8 @@ import type { Scheduler } from './scheduler.ts';
 import type { Capacity } from './slots.ts';
 import type { Stopper } from './stopper.ts';
 
-export interface RunRequest {
-  readonly pipeline: Pipeline;
-  /** Selected nodes in an order in which they can run. */
-  readonly nodes: readonly Node[];
-  readonly forced: ReadonlySet<string>;
-  readonly cache: Cache;
-  readonly codes: ReadonlyMap<string, Code>;
-  readonly tools: ReadonlyMap<string, string>;
+/** What is planned, and how it is to be run. */
+export interface RunRequest extends PlanRequest {
   readonly places: Places;
   readonly runId: string;
   readonly keepGoing: boolean;
