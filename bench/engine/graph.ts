@@ -45,18 +45,18 @@ function dagFile(all: readonly Step[]): string {
   const task = (step: Step) => {
     const ins = step.needs.length > 0 ? step.needs.map((need, i) => `i${i}: "\${${need}.o}"`) : ['i0: seed.txt'];
     const reads = ins.map((_, i) => `\${in.i${i}}`).join(' ');
-    return `  ${step.name}: { run: "cat ${reads} | head -c 100 > \${out.o}", in: { ${ins.join(', ')} }, out: { o: out/${step.name} } }`;
+    return `  ${step.name}: { run: "cat ${reads} | cksum > \${out.o}", in: { ${ins.join(', ')} }, out: { o: out/${step.name} } }`;
   };
   return `tasks:\n${all.map(task).join('\n')}\n`;
 }
 
 function ninjaFile(all: readonly Step[]): string {
   const edges = all.map((step) => `build out/${step.name}: step ${input(step).join(' ')}`);
-  return `rule step\n  command = cat $in | head -c 100 > $out\n${edges.join('\n')}\n`;
+  return `rule step\n  command = cat $in | cksum > $out\n${edges.join('\n')}\n`;
 }
 
 function makeFile(all: readonly Step[]): string {
-  const rules = all.map((step) => `out/${step.name}: ${input(step).join(' ')}\n\tcat $^ | head -c 100 > $@`);
+  const rules = all.map((step) => `out/${step.name}: ${input(step).join(' ')}\n\tcat $^ | cksum > $@`);
   return `all: ${all.map((step) => `out/${step.name}`).join(' ')}\n.SILENT:\n${rules.join('\n')}\n`;
 }
 
@@ -65,7 +65,7 @@ function doitFile(all: readonly Step[]): string {
 DOIT_CONFIG = {'verbosity': 0}
 def task_step():
     for name, needs in STEPS:
-        yield {'name': name, 'file_dep': needs, 'targets': ['out/' + name], 'actions': ['cat ' + ' '.join(needs) + ' | head -c 100 > out/' + name]}
+        yield {'name': name, 'file_dep': needs, 'targets': ['out/' + name], 'actions': ['cat ' + ' '.join(needs) + ' | cksum > out/' + name]}
 `;
 }
 
@@ -76,6 +76,6 @@ rule all:
 rule step:
     input: lambda w: STEPS[w.name]
     output: "out/{name}"
-    shell: "cat {input} | head -c 100 > {output}"
+    shell: "cat {input} | cksum > {output}"
 `;
 }

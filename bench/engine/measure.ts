@@ -10,8 +10,9 @@ export interface Cost {
 /** Null when it failed, or ran beyond the limit. */
 export function cost(words: readonly string[], folder: string, limitSeconds = 600): Cost | null {
   const startedMs = performance.now();
-  const timed = ['/usr/bin/time', '-f', '%U %S', ...words];
-  const done = spawnSync(timed[0]!, timed.slice(1), {
+  // Bash's own `time` counts in milliseconds; /usr/bin/time in hundredths, too coarse for a no-op.
+  const timed = ['-c', 'TIMEFORMAT="%3U %3S"; time "$@"', 'bash', ...words];
+  const done = spawnSync('bash', timed, {
     cwd: folder,
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],
