@@ -2,7 +2,7 @@
 import type { DataSet } from 'dicom-parser';
 import type { MetadataRow } from '../tables/metadata.ts';
 import { findFragments } from './fragments.ts';
-import { damageOf, decimalOf, type Header, textOf } from './header.ts';
+import { damageOf, decimalsOf, type Header, textOf } from './header.ts';
 import { filledIdentity } from './identity.ts';
 import { TRANSFER_SYNTAXES } from './syntax.ts';
 
@@ -72,7 +72,8 @@ function whyUnusable({ dataSet, transferSyntax }: Header): string | null {
     return `it claims ${rows} x ${columns} pixels, more than any CT slice`;
   if (textOf(dataSet, 'x00080008', 2) === 'LOCALIZER') return 'it is a localizer, a view from the side and no slice';
   for (const [tag, name] of NEEDED_TEXT) if (!textOf(dataSet, tag)) return `it has no ${name}`;
-  if (decimalOf(dataSet, 'x00200032', 2) === undefined) return 'it has no ImagePositionPatient, its place in the study';
+  if (typeof decimalsOf(dataSet, 'x00200032')[2] !== 'number')
+    return 'it has no ImagePositionPatient, its place in the study';
   return null;
 }
 
@@ -110,7 +111,10 @@ function makeRow(image: string, dataSet: DataSet): MetadataRow {
   const bits = dataSet.uint16('x00280100')!;
   // An element without a value (StudyID in the competition's files) is empty text; one that is not there is null.
   const text = (tag: string) => textOf(dataSet, tag) ?? (dataSet.elements[tag] ? '' : null);
-  const decimal = (tag: string, index = 0) => decimalOf(dataSet, tag, index) ?? null;
+  const decimal = (tag: string) => decimalsOf(dataSet, tag)[0] ?? null;
+  const position = decimalsOf(dataSet, 'x00200032');
+  const orientation = decimalsOf(dataSet, 'x00200037');
+  const spacing = decimalsOf(dataSet, 'x00280030');
   return {
     Image: image,
     SOPInstanceUID: text('x00080018')!,
@@ -127,17 +131,17 @@ function makeRow(image: string, dataSet: DataSet): MetadataRow {
     BitsStored: dataSet.uint16('x00280101') ?? bits,
     HighBit: dataSet.uint16('x00280102') ?? null,
     PixelRepresentation: dataSet.uint16('x00280103') ?? 0,
-    ImagePositionPatient_0: decimal('x00200032', 0),
-    ImagePositionPatient_1: decimal('x00200032', 1),
-    ImagePositionPatient_2: decimal('x00200032', 2)!,
-    ImageOrientationPatient_0: decimal('x00200037', 0),
-    ImageOrientationPatient_1: decimal('x00200037', 1),
-    ImageOrientationPatient_2: decimal('x00200037', 2),
-    ImageOrientationPatient_3: decimal('x00200037', 3),
-    ImageOrientationPatient_4: decimal('x00200037', 4),
-    ImageOrientationPatient_5: decimal('x00200037', 5),
-    PixelSpacing_0: decimal('x00280030', 0),
-    PixelSpacing_1: decimal('x00280030', 1),
+    ImagePositionPatient_0: position[0] ?? null,
+    ImagePositionPatient_1: position[1] ?? null,
+    ImagePositionPatient_2: position[2]!,
+    ImageOrientationPatient_0: orientation[0] ?? null,
+    ImageOrientationPatient_1: orientation[1] ?? null,
+    ImageOrientationPatient_2: orientation[2] ?? null,
+    ImageOrientationPatient_3: orientation[3] ?? null,
+    ImageOrientationPatient_4: orientation[4] ?? null,
+    ImageOrientationPatient_5: orientation[5] ?? null,
+    PixelSpacing_0: spacing[0] ?? null,
+    PixelSpacing_1: spacing[1] ?? null,
     RescaleIntercept: decimal('x00281052'),
     RescaleSlope: decimal('x00281053'),
     WindowCenter: decimal('x00281050'),

@@ -2,7 +2,7 @@
 // faster at it. Columns are 32-bit integers, doubles or text; a cell may be null where its column says so. Both libraries
 // load when they are first used: the workers of a task that reads a table load the task's module too, and need neither.
 import { gunzipSync } from 'node:zlib';
-import type { RowBuffer } from 'parquetjs-lite';
+import type { RowBuffer, ShreddedColumn } from 'parquetjs-lite';
 import { InputError } from '../../engine/task.ts';
 
 export type Cell = string | number | null;
@@ -32,52 +32,52 @@ export async function createParquet(path: string, columns: readonly Column[]): P
   const schema = new parquet.ParquetSchema(Object.fromEntries(fields));
   const options = { rowGroupSize: ROW_GROUP, pageSize: ROW_GROUP, pageIndex: false, useDataPageV2: false };
   const writer = await parquet.ParquetWriter.openFile(schema, path, options);
+  let waiting: Row[] = [];
   return {
     async append(rows) {
       for (const row of rows) {
+        if (waiting.push(row) < ROW_GROUP) continue;
         // The row that completes a group goes through the library, which encodes and writes the group.
-        if (writer.rowBuffer.rowCount === ROW_GROUP - 1) await writer.appendRow(row);
-        else addRow(writer, columns, row);
+        writer.rowBuffer = cutIntoColumns(waiting.slice(0, -1), columns);
+        waiting = [];
+        await writer.appendRow(row);
       }
     },
-    close: () => writer.close(),
+    async close() {
+      if (waiting.length > 0) writer.rowBuffer = cutIntoColumns(waiting, columns);
+      await writer.close();
+    },
   };
 }
 
 type Row = Readonly<Record<string, Cell>>;
 
 /**
- * Adds a row to the group being filled, as the library's own shredder does for flat rows, in an eighth of its time: it
- * makes three objects a cell, which for 750,000 rows of 30 columns is a minute.
+ * A row group as the library's own shredder would leave it, in a twentieth of its time: row by row, it makes three objects a
+ * cell, which for 750,000 rows of 30 columns is a minute. Flat rows have no repetition levels.
  */
-function addRow(writer: { rowBuffer: RowBuffer | Record<string, never> }, columns: readonly Column[], row: Row): void {
-  const buffer = isStarted(writer.rowBuffer) ? writer.rowBuffer : startGroup(columns);
-  writer.rowBuffer = buffer;
-  for (const { name, type, nullable } of columns) {
-    const value = row[name];
-    const column = buffer.columnData[name]!;
-    column.count++;
-    column.rlevels.push(0);
-    column.dlevels.push(nullable && value !== null ? 1 : 0);
-    if (value !== null) column.values.push(type === 'text' ? Buffer.from(value as string, 'utf8') : (value as number));
-    else if (!nullable) throw new Error(`internal error: column ${name} must not be null`);
-  }
-  buffer.rowCount++;
-  buffer.pageRowCount++;
-}
-
-function isStarted(buffer: RowBuffer | Record<string, never>): buffer is RowBuffer {
-  return buffer.columnData !== undefined;
-}
-
-function startGroup(columns: readonly Column[]): RowBuffer {
-  const empty = () => ({ dlevels: [], rlevels: [], values: [], distinct_values: new Set<unknown>(), count: 0 });
+function cutIntoColumns(rows: readonly Row[], columns: readonly Column[]): RowBuffer {
   return {
-    rowCount: 0,
-    pageRowCount: 0,
-    columnData: Object.fromEntries(columns.map(({ name }) => [name, empty()])),
+    rowCount: rows.length,
+    pageRowCount: rows.length,
+    columnData: Object.fromEntries(columns.map((column) => [column.name, cutColumn(rows, column)])),
     pages: Object.fromEntries(columns.map(({ name }) => [name, []])),
   };
+}
+
+function cutColumn(rows: readonly Row[], { name, nullable }: Column): ShreddedColumn {
+  const dlevels = new Array<number>(rows.length).fill(0);
+  const values: (string | number)[] = [];
+  for (let k = 0; k < rows.length; k++) {
+    const value = rows[k]![name];
+    if (value === null || value === undefined) {
+      if (!nullable) throw new Error(`internal error: column ${name} must not be null`);
+      continue;
+    }
+    if (nullable) dlevels[k] = 1;
+    values.push(value);
+  }
+  return { dlevels, rlevels: [], values, distinct_values: new Set(), count: rows.length };
 }
 
 /** All rows, or the named columns of them. InputError where the file cannot be read or a column is not in it. */

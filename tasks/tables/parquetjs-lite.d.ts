@@ -13,7 +13,8 @@ declare module 'parquetjs-lite' {
   export interface ShreddedColumn {
     readonly dlevels: number[];
     readonly rlevels: number[];
-    readonly values: (number | Buffer)[];
+    /** Text is encoded with the page. */
+    readonly values: (number | string)[];
     readonly distinct_values: Set<unknown>;
     count: number;
   }
