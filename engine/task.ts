@@ -69,7 +69,10 @@ export interface TaskContext<Params> {
     options: EachOptions<Item, Given>,
     worker: (item: Item, context: ItemContext<Given>) => Result | Promise<Result>,
   ): Promise<EachResults<Result>>;
-  /** Aborted by the first Ctrl-C, or a time limit: stop at the next safe point by throwing `signal.reason`. */
+  /**
+   * Aborted by the first Ctrl-C (or SIGTERM, `dag stop`, an edit under `dag watch`): stop at the next safe point by throwing
+   * `signal.reason`. A second Ctrl-C and the task's `timeout:` kill without asking.
+   */
   readonly signal: AbortSignal;
   /** A line for the node's log. */
   log(message: string): void;

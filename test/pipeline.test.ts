@@ -112,7 +112,7 @@ describe('inference only', () => {
     cpSync(p.path('out/phantom/stage_2_test'), p.path('images'), { recursive: true });
     cpSync(p.path('out'), p.path('earlier'), { recursive: true });
     const settings = ['--set', 'data=images', '--set', 'models=earlier'];
-    const { ok, ran, restored } = await p.run('submission', '--profile', 'infer', '--set', 'batch=8', ...settings);
+    const { ok, ran, restored } = await p.run('--profile', 'infer', '--set', 'batch=8', ...settings);
     expect(ok).toBe(true);
     const steps = ['infer', 'labels', 'metadata', 'png', 'submission', 'triplets'];
     expect(tasksOf([...ran, ...restored])).toEqual(steps);
@@ -122,7 +122,7 @@ describe('inference only', () => {
   test('a folder without the networks that its ensemble names ends with exit code 2 and the missing file', async () => {
     rmSync(p.path('earlier/models/tiny_windows/fold1/model.onnx'));
     const settings = ['--set', 'data=images', '--set', 'models=earlier'];
-    const answer = await p.dag('run', 'submission', '--profile', 'infer', ...settings);
+    const answer = await p.dag('run', '--profile', 'infer', ...settings);
     expect(answer.code).toBe(2);
     expect(answer.stderr).toContain('earlier/models/tiny_windows/fold1/model.onnx does not exist');
   });

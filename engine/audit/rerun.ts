@@ -7,7 +7,14 @@ import type { Allotment, Failure, Listener } from '../event.ts';
 import { createLocalExecutor } from '../exec/local.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
-import { type Bundles, emptyStaging, prepareWorkplace, relay, runProcess } from '../run/process.ts';
+import {
+  type Bundles,
+  emptyStaging,
+  type ProcessRequest,
+  prepareWorkplace,
+  relay,
+  runProcess,
+} from '../run/process.ts';
 import type { Stopper } from '../run/stopper.ts';
 import type { Places } from '../state/places.ts';
 import type { NodeRecord } from '../state/record.ts';
@@ -22,7 +29,7 @@ export interface AuditRequest {
   readonly record: NodeRecord;
   readonly allotment: Allotment;
   readonly bundles: Bundles;
-  readonly machineHasGpus: boolean;
+  readonly limits: ProcessRequest['limits'];
   readonly stopper: Stopper;
   readonly listener: Listener;
 }
@@ -70,7 +77,7 @@ export async function rerunNode(request: AuditRequest): Promise<AuditOutcome> {
       workplace,
       bundles: request.bundles,
       executor,
-      machineHasGpus: request.machineHasGpus,
+      limits: request.limits,
       stopper: request.stopper,
       onMessage: (message) => relay(node, message, request.listener),
     });

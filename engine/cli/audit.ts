@@ -53,7 +53,7 @@ export async function auditCommand(
         record,
         allotment: allot(node, capacity),
         bundles,
-        machineHasGpus: capacity.gpus.length > 0,
+        limits: capacity,
         stopper,
         listener: () => {},
       });

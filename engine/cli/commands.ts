@@ -9,6 +9,7 @@ export interface Flags extends CommonFlags {
   readonly keepGoing?: boolean;
   readonly jobs?: number;
   readonly gpus?: number;
+  readonly trace?: boolean;
   readonly format?: string;
   readonly all?: boolean;
   readonly follow?: boolean;
@@ -67,6 +68,10 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
 
 const FORCE = { flags: '--force', help: 'run the selected nodes even when they are fresh' };
 const ONLY = { flags: '--only', help: 'the selected nodes alone, not what they need' };
+const TRACE = {
+  flags: '--trace',
+  help: 'watch shell commands with strace, and tell what they read and write in the project undeclared (Linux)',
+};
 const RUNNING: readonly OptionSpec[] = [
   { flags: '-k, --keep-going', help: 'after a failure, go on with what does not depend on it' },
   { flags: '-j, --jobs <n>', help: 'cores to use (default: all)', parse: wholeNumber(1) },
@@ -84,12 +89,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     about: `Builds the selected nodes and what they need; without selectors, all (or the file's \`default:\`).
 ${SELECTORS}
 Ctrl-C stops at the next safe point, a second one kills. Exit code: 0 done, 1 a node failed, 2 wrong input, 130 stopped.`,
-    options: [FORCE, ONLY, ...RUNNING],
+    options: [FORCE, ONLY, ...RUNNING, TRACE],
     examples: [
       ['dag run', 'everything'],
       ["dag run 'train[fold=0]'", 'the first fold of every model, and what it needs'],
       ['dag run train+ --set epochs=3', 'training and all that comes after, with another parameter'],
       ['dag run report --force --only', 'the report once more, from what lies there'],
+      ['dag run clean --force --trace', 'does that shell task read what it does not declare?'],
     ],
     run: async (names, flags) =>
       (await import('./quiet.ts')).quietRun(names, flags) ?? (await import('./run.ts')).runCommand(names, flags),

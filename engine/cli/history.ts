@@ -3,7 +3,7 @@ import { lockHolder } from '../history/holder.ts';
 import { type Journal, readJournal, runIds } from '../history/read.ts';
 import { happenings, type NodeHappening, type PastRun, pastRun } from '../history/runs.ts';
 import { describeReason, describeReasons } from '../plan/reason.ts';
-import { duration } from '../report/time.ts';
+import { duration, localTime } from '../report/time.ts';
 import { placesOf } from '../state/places.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { type CommonFlags, loadProject, projectRoot, selectNames } from './session.ts';
@@ -109,14 +109,6 @@ function happeningLines(happening: NodeHappening): string[] {
     ...(numbers.length > 0 ? [dim(`      ${numbers.join(', ')}`)] : []),
     ...(message === null ? [] : [`      ${message.split('\n')[0]}`]),
   ];
-}
-
-/** `2026-11-24 18:05:21`, in the time zone of whoever reads. */
-function localTime(iso: string): string {
-  const at = new Date(iso);
-  const two = (value: number) => String(value).padStart(2, '0');
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
 function print(lines: readonly string[]): void {

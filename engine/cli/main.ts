@@ -14,7 +14,7 @@ function createProgram(word: string | undefined, finish: (code: number) => void)
   const program = new Command('dag')
     .description('Builds what pipeline.yml declares, and only what is stale.')
     .usage('COMMAND [options]')
-    .version(VERSION)
+    .version(DAG_VERSION)
     .helpOption('-h, --help', 'this page; `dag COMMAND --help` says more')
     .showSuggestionAfterError()
     .showHelpAfterError('  `dag --help` lists the commands')
@@ -110,8 +110,8 @@ function isMachineTrouble(error: unknown): boolean {
   return MACHINE_TROUBLE.has(code ?? '') || isMachineTrouble(cause);
 }
 
+/** Of package.json, by build.mjs. */
 declare const DAG_VERSION: string;
-const VERSION = typeof DAG_VERSION === 'string' ? DAG_VERSION : 'development';
 
 // `dag plan | head` ends when head has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

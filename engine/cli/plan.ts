@@ -8,7 +8,7 @@ import { machineCapacity } from '../run/capacity.ts';
 import { stateOf } from '../state/record.ts';
 import { EXIT } from './failure.ts';
 import { type CommonFlags, learn, openSession, type Session, selectNames, selectNodes } from './session.ts';
-import { bold, dim, green, yellow } from './style.ts';
+import { bold, dim, green, red, yellow } from './style.ts';
 
 interface PlanFlags extends CommonFlags {
   readonly force?: boolean;
@@ -35,7 +35,7 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
       const makespans = await makespansOf(session, planned);
       process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes, missing, makespans })}\n`);
     } else printPlan(planned, missing, await makespansOf(session, planned));
-    return EXIT.done;
+    return missing.length > 0 ? EXIT.usage : EXIT.done;
   } finally {
     await session.cache.close();
   }
@@ -85,7 +85,11 @@ function printPlan(planned: readonly Planned[], missing: readonly string[], make
   const count = (state: Planned['state']) => planned.filter((item) => item.state === state).length;
   out(bold(`${count('stale')} to run, ${count('restore')} to restore, ${count('fresh')} fresh`));
   for (const [at, found] of makespans.entries()) out(makespanLine(found, at === 0));
-  for (const file of missing) out(yellow(`the input ${file} does not exist: \`dag run\` will refuse to start`));
+  for (const file of missing) process.stderr.write(`${red(`the input ${file} does not exist`)}\n`);
+  if (missing.length > 0)
+    process.stderr.write(
+      '  put it there, or name another place in pipeline.yml or with --set: before, `dag run` will not start\n',
+    );
 }
 
 function planLine({ node, state, reasons }: Planned): string {

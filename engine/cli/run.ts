@@ -4,6 +4,8 @@ import path from 'node:path';
 import { acquireLock, type Cache } from '../../cache/index.ts';
 import type { Listener, RunEvent } from '../event.ts';
 import type { Executor } from '../exec/executor.ts';
+import { createLocalExecutor } from '../exec/local.ts';
+import { findStrace } from '../exec/strace.ts';
 import type { Node } from '../graph/node.ts';
 import { type Code, codeFiles } from '../plan/code.ts';
 import { dependencies } from '../plan/plan.ts';
@@ -15,7 +17,7 @@ import { type Outcome, startRun } from '../run/run.ts';
 import type { Capacity } from '../run/slots.ts';
 import { journalTo, newRunId, type RunHeader } from '../state/journal.ts';
 import { stateOf } from '../state/record.ts';
-import { EXIT } from './failure.ts';
+import { EXIT, UsageError } from './failure.ts';
 import { leaveQuiet } from './quiet.ts';
 import {
   type CommonFlags,
@@ -34,6 +36,7 @@ export interface RunFlags extends CommonFlags {
   readonly keepGoing?: boolean;
   readonly jobs?: number;
   readonly gpus?: number;
+  readonly trace?: boolean;
 }
 
 export async function runCommand(selectors: readonly string[], flags: RunFlags): Promise<number> {
@@ -43,6 +46,7 @@ export async function runCommand(selectors: readonly string[], flags: RunFlags):
   let seen: { nodes: readonly Node[]; files: readonly string[] } | null = null;
   try {
     outcome = await runSelected(session, selectors, flags, {
+      ...(flags.trace ? { createExecutor: tracingExecutor() } : {}),
       onStart(nodes) {
         seen = { nodes, files: [...codeFiles(nodes, session.cache), path.join(session.cache.dir, 'index.mdb')] };
       },
@@ -53,6 +57,12 @@ export async function runCommand(selectors: readonly string[], flags: RunFlags):
   }
   if (seen) leaveQuiet(selectors, flags, { startedMs, summary: outcome.summary, ...(seen as Seen) });
   return exitCode(outcome);
+}
+
+function tracingExecutor(): (root: string) => Executor {
+  const strace = findStrace();
+  if (!strace.ok) throw new UsageError(strace.error);
+  return (root) => createLocalExecutor(root, strace.value);
 }
 
 type Seen = Pick<QuietAnswer, 'nodes' | 'files'>;

@@ -70,9 +70,12 @@ const SCHEMA = {
     {
       params: described('Parameters; they may refer to each other and to outputs of tasks.', { type: 'object' }),
       profile: described('The profile of a bare run.', { type: ['string', 'null'] }),
-      profiles: described('Profile to an overlay on params.', {
+      profiles: described('Profile to an overlay on params, with a default: of its own.', {
         type: 'object',
-        additionalProperties: { type: ['object', 'null'] },
+        additionalProperties: {
+          type: ['object', 'null'],
+          properties: { default: described('What a bare run of this profile builds.', texts) },
+        },
       }),
       default: described('The selectors that a bare `dag run` builds.', texts),
       pools: described('Pool to its size.', record(orReference({ type: 'number', exclusiveMinimum: 0 }))),

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, type LockOwner, openCache } from '../../cache/index.ts';
-import type { Node, Pipeline, Source } from '../graph/node.ts';
+import type { Node, Pipeline } from '../graph/node.ts';
 import { topological } from '../graph/order.ts';
 import { select } from '../graph/select.ts';
 import type { Code } from '../plan/code.ts';
@@ -118,8 +118,4 @@ export async function checkSources({ pipeline, cache }: Session, nodes: readonly
 
 function missingSource(file: string, node: string): string {
   return `the input ${file} of ${node} does not exist\n  put it there, or name another place in pipeline.yml or with --set`;
-}
-
-export function missingSources(missing: readonly Source[]): string {
-  return missing.map(({ path: file }) => `the input ${file} does not exist`).join('\n');
 }

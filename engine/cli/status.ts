@@ -1,24 +1,32 @@
 // dag status: the state of every node, as text or as JSON for tools.
+
+import path from 'node:path';
+import { type LastFailure, lastFailures } from '../history/failures.ts';
 import type { Planned } from '../plan/plan.ts';
 import { describeReasons } from '../plan/reason.ts';
+import { localTime } from '../report/time.ts';
 import { EXIT } from './failure.ts';
 import { planSelected } from './plan.ts';
 import { type CommonFlags, openSession } from './session.ts';
-import { bold, dim, green, yellow } from './style.ts';
+import { bold, dim, green, red, yellow } from './style.ts';
 
 export async function statusCommand(selectors: readonly string[], flags: CommonFlags): Promise<number> {
   const session = openSession(flags);
   try {
     const { planned } = await planSelected(session, selectors);
-    if (flags.json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes: planned.map(statusOf) })}\n`);
-    else printStatus(planned);
+    const stale = planned.flatMap(({ node, state }) => (state === 'stale' ? [node.name] : []));
+    const failures = lastFailures(session.places.journals, stale);
+    if (flags.json) {
+      const nodes = planned.map((item) => statusOf(item, failures.get(item.node.name)));
+      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes })}\n`);
+    } else printStatus(planned, failures, session.pipeline.root);
     return EXIT.done;
   } finally {
     await session.cache.close();
   }
 }
 
-function statusOf({ node, state, reasons }: Planned) {
+function statusOf({ node, state, reasons }: Planned, failure: LastFailure | undefined) {
   return {
     name: node.name,
     task: node.task,
@@ -26,17 +34,25 @@ function statusOf({ node, state, reasons }: Planned) {
     state: state === 'fresh' ? 'fresh' : 'stale',
     restorable: state === 'restore',
     reasons,
+    failure: failure ?? null,
     outputs: Object.fromEntries(node.outputs.map(({ name, path }) => [name, path])),
   };
 }
 
-function printStatus(planned: readonly Planned[]): void {
+function printStatus(planned: readonly Planned[], failures: ReadonlyMap<string, LastFailure>, root: string): void {
   const width = Math.max(...planned.map(({ node }) => node.name.length), 0);
   for (const { node, state, reasons } of planned) {
     const word = state === 'fresh' ? green('fresh  ') : state === 'restore' ? yellow('restore') : yellow('stale  ');
     const why = dim(describeReasons(reasons, 1));
     process.stdout.write(`${word} ${node.name.padEnd(width)}  ${why}`.trimEnd().concat('\n'));
+    const failure = failures.get(node.name);
+    if (failure) process.stdout.write(`${failureLine(failure, root)}\n`);
   }
   const fresh = planned.filter(({ state }) => state === 'fresh').length;
   process.stdout.write(`${bold(`${fresh} of ${planned.length} fresh`)}\n`);
+}
+
+function failureLine({ at, message, log }: LastFailure, root: string): string {
+  const file = log === null ? '' : dim(`; log: ${path.relative(process.cwd(), path.resolve(root, log))}`);
+  return `        ${red(`failed ${localTime(at)}: ${message.split('\n')[0]}`)}${file}`;
 }

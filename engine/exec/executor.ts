@@ -1,5 +1,6 @@
 // The contract of an executor: it starts, stops and reaps a node's process; it decides nothing.
 import type { Failure } from '../event.ts';
+import type { Declared } from './declared.ts';
 import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
 
 export interface Launch {
@@ -10,7 +11,7 @@ export interface Launch {
   readonly environment: Readonly<Record<string, string>>;
   readonly work:
     | { readonly kind: 'module'; readonly job: ModuleJob }
-    | { readonly kind: 'shell'; readonly command: string };
+    | { readonly kind: 'shell'; readonly command: string; readonly declared: Declared };
   readonly timeoutMs: number | null;
   /** Progress, metrics and warnings while the node runs. */
   onMessage(message: FromChild): void;

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import path from 'node:path';
 import type { Failure } from '../event.ts';
 
 /** The child must have been spawned detached, so that it leads a group of its own. */
@@ -41,7 +42,10 @@ export function signalOfExitCode(code: number): NodeJS.Signals | null {
   return code > 128 && found ? (found[0] as NodeJS.Signals) : null;
 }
 
-/** Tells whether the kernel has killed a process for want of memory since the last time it was asked, or since it was made. */
+/**
+ * Tells whether the kernel has killed a process for want of memory since the last time it was asked, or since it was made:
+ * one of our control group, which is ours and our children's, where the system counts by group; else any.
+ */
 export interface MemoryWatch {
   ranOut(): boolean;
 }
@@ -57,18 +61,32 @@ export function createMemoryWatch(): MemoryWatch {
   };
 }
 
-/** Kills for want of memory since boot (Linux 4.13); 0 where the system does not say. */
+/** Kills for want of memory (Linux 4.13); 0 where the system does not say. */
 function oomKills(): number {
-  try {
-    return Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1] ?? 0);
-  } catch {
-    return 0;
+  for (const file of [...groupCounters(textOf('/proc/self/cgroup')), '/proc/vmstat']) {
+    const count = /^oom_kill (\d+)$/m.exec(textOf(file))?.[1];
+    if (count !== undefined) return Number(count);
   }
+  return 0;
 }
 
-function lastKilobytes(file: string): string {
+/** Of version 2 and 1; in a container, the group's own folder may be what is mounted. `text`: /proc/self/cgroup. */
+export function groupCounters(text: string): string[] {
+  const place = (controller: string) => new RegExp(`^\\d+:${controller}:(/.*)$`, 'm').exec(text)?.[1];
+  const [unified, memory] = [place(''), place('memory')];
+  const one = (mount: string, group: string | undefined, file: string) =>
+    group === undefined ? [] : [path.join(mount, group, file), path.join(mount, file)];
+  return [
+    ...one('/sys/fs/cgroup/memory', memory, 'memory.oom_control'),
+    ...one('/sys/fs/cgroup', unified, 'memory.events'),
+  ];
+}
+
+const lastKilobytes = (file: string) => textOf(file).slice(-8192);
+
+function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8').slice(-8192);
+    return readFileSync(file, 'utf8');
   } catch {
     return '';
   }

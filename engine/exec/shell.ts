@@ -4,11 +4,13 @@
 // A command sees what `sh -eu -c` would show it, but for `$$` (the warm shell's) and processes it leaves in the background
 // (nobody would end them): a command with either gets a shell of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Failure } from '../event.ts';
 import type { Launch, Running } from './executor.ts';
 import { exitFailure, limitTime, type MemoryWatch, signalGroup, signalOfExitCode, timeoutFailure } from './group.ts';
+import type { Strace } from './strace.ts';
+import { reportPath, undeclaredUses } from './trace.ts';
 
 type Ended = (code: number | null, signal: NodeJS.Signals | null) => void;
 
@@ -18,14 +20,16 @@ interface WarmShell {
   ended: Ended | null;
 }
 
+type Work = Extract<Launch['work'], { kind: 'shell' }>;
+
 export interface Shells {
-  launch(options: Launch, command: string): Running;
+  launch(options: Launch, work: Work): Running;
   close(): void;
 }
 
 const NEEDS_OWN_SHELL = /\$\$|\$\{\$\}|(?:^|[^&<>|\\])&(?![&\d-])/;
 
-export function createShells(root: string, memory: MemoryWatch): Shells {
+export function createShells(root: string, memory: MemoryWatch, strace: Strace | null): Shells {
   const idle: WarmShell[] = [];
   const all = new Set<WarmShell>();
 
@@ -56,8 +60,10 @@ export function createShells(root: string, memory: MemoryWatch): Shells {
   };
 
   return {
-    launch(options, command) {
-      if (NEEDS_OWN_SHELL.test(command)) return launchCold(options, command, memory);
+    launch(options, work) {
+      const { command } = work;
+      if (strace) return launchTraced(options, work, memory, strace);
+      if (NEEDS_OWN_SHELL.test(command)) return launchCold(options, ['/bin/sh', '-eu', '-c', command], memory);
       const shell = idle.pop() ?? start();
       return supervise(options, shell.process, { own: false, memory }, (ended) => {
         shell.ended = ended;
@@ -77,9 +83,21 @@ function lineFor({ log, environment }: Launch, command: string): string {
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-function launchCold(options: Launch, command: string, memory: MemoryWatch): Running {
+function launchTraced(options: Launch, { command, declared }: Work, memory: MemoryWatch, strace: Strace): Running {
+  const words = [...strace, '-o', reportPath(options.log), '/bin/sh', '-eu', '-c', command];
+  const running = launchCold(options, words, memory);
+  const judged = async (failure: Failure | null) => {
+    const messages = failure ? [] : await undeclaredUses(options.root, options.log, declared);
+    rmSync(reportPath(options.log), { force: true });
+    for (const message of messages) options.onMessage({ type: 'warn', message });
+    return failure;
+  };
+  return { ...running, ended: running.ended.then(judged) };
+}
+
+function launchCold(options: Launch, [program = '', ...words]: readonly string[], memory: MemoryWatch): Running {
   const log = openSync(options.log, 'w');
-  const child = spawn('/bin/sh', ['-eu', '-c', command], {
+  const child = spawn(program, words, {
     cwd: options.root,
     env: { ...process.env, ...options.environment },
     stdio: ['ignore', log, log],

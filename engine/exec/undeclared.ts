@@ -1,9 +1,10 @@
-// What a module task reads and writes inside the project without having declared it: a read that is not in the key is a change
-// that goes unnoticed, a write that is no output is lost by the next restore. Node's own file functions are watched, in the
-// task's thread; not seen are native libraries, child processes, worker threads, and `stat`, by which nothing is read.
+// Watches what a module task reads and writes inside the project without having declared it (declared.ts). Node's own file
+// functions are watched, in the task's thread; not seen are native libraries, child processes, worker threads, and `stat`, by
+// which nothing is read.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
+import { createJudge, type Judge, type Use } from './declared.ts';
 import type { ModuleJob } from './protocol.ts';
 
 export interface FileWatch {
@@ -13,12 +14,7 @@ export interface FileWatch {
   end(): string[];
 }
 
-type Kind = 'reads' | 'writes';
-type Judge = (kind: Kind, file: unknown) => void;
-
-const MOST_NAMED = 5;
-/** Installed packages are in the key by their versions; `.dag` is ours. */
-const OURS = ['node_modules', '.dag', '.git'];
+type See = (use: Use, file: unknown) => void;
 
 const READERS = ['readFile', 'readFileSync', 'createReadStream', 'readdir', 'readdirSync', 'opendir', 'opendirSync'];
 const WRITERS = [
@@ -36,48 +32,32 @@ const MOVERS = ['copyFile', 'copyFileSync', 'cp', 'cpSync', 'rename', 'renameSyn
 
 /** Once a process: the functions stay replaced. */
 export function watchFiles(root: string): FileWatch {
-  let allowed: Record<Kind, string[]> | null = null;
-  const found = new Map<string, Kind>();
-  const judge: Judge = (kind, file) => {
-    if (!allowed || typeof file !== 'string') return;
-    const place = path.resolve(root, file);
-    if (allowed[kind].some((one) => place === one || place.startsWith(one + path.sep))) return;
-    const name = path.relative(root, place);
-    if (name === '' || name.startsWith('..') || path.isAbsolute(name)) return;
-    if (OURS.includes(name.split(path.sep)[0]!)) return;
-    found.set(name, found.get(name) === 'writes' ? 'writes' : kind);
+  let judge: Judge | null = null;
+  const see: See = (use, file) => {
+    if (typeof file === 'string') judge?.see(use, path.resolve(root, file));
   };
-  patch(fs as unknown as Functions, judge);
-  patch(fs.promises as unknown as Functions, judge);
+  patch(fs as unknown as Functions, see);
+  patch(fs.promises as unknown as Functions, see);
   syncBuiltinESMExports();
   return {
     begin(job) {
-      found.clear();
-      const own = [...Object.values(job.outputs), job.scratch, job.bundle];
+      // The engine's own files lie in the project where the project is the engine's.
+      const own = [...Object.values(job.outputs), job.scratch, job.bundle, import.meta.dirname];
       if (job.each) own.push(job.each.folder, job.each.cache);
       const inputs = Object.values(job.inputs).flatMap(({ items }) => items.map((item) => item.path));
-      allowed = { reads: [...own, ...inputs], writes: own };
+      judge = createJudge(root, { inputs, own, scratch: 'ctx.scratch' });
     },
     end() {
-      allowed = null;
-      const lines = [...found].slice(0, MOST_NAMED).map(([name, kind]) => describe(name, kind));
-      const more = found.size - lines.length;
-      found.clear();
-      return more > 0 ? [...lines, `it opens ${more} more files of the project that it does not declare`] : lines;
+      const lines = judge?.lines() ?? [];
+      judge = null;
+      return lines;
     },
   };
-}
-
-function describe(name: string, kind: Kind): string {
-  const file = name.split(path.sep).join('/');
-  return kind === 'reads'
-    ? `it reads ${file} without declaring it: a change there would go unnoticed; add it to \`in:\` in pipeline.yml`
-    : `it writes ${file} without declaring it: nothing restores that file; add it to \`out:\` in pipeline.yml, or write to ctx.scratch`;
 }
 
 type Functions = Record<string, ((...args: unknown[]) => unknown) | undefined>;
 
-function patch(functions: Functions, judge: Judge): void {
+function patch(functions: Functions, see: See): void {
   const watch = (names: readonly string[], look: (args: unknown[]) => void) => {
     for (const name of names) {
       const original = functions[name];
@@ -89,12 +69,12 @@ function patch(functions: Functions, judge: Judge): void {
       functions[name] = Object.assign(watched, original);
     }
   };
-  watch(READERS, ([file]) => judge('reads', asPath(file)));
-  watch(WRITERS, ([file]) => judge('writes', asPath(file)));
-  watch(OPENERS, ([file, flags]) => judge(opensToWrite(flags) ? 'writes' : 'reads', asPath(file)));
+  watch(READERS, ([file]) => see('reads', asPath(file)));
+  watch(WRITERS, ([file]) => see('writes', asPath(file)));
+  watch(OPENERS, ([file, flags]) => see(opensToWrite(flags) ? 'writes' : 'reads', asPath(file)));
   watch(MOVERS, ([from, to]) => {
-    judge('reads', asPath(from));
-    judge('writes', asPath(to));
+    see('reads', asPath(from));
+    see('writes', asPath(to));
   });
 }
 

@@ -15,15 +15,13 @@ export interface CapacityRequest {
 }
 
 export async function machineCapacity(request: CapacityRequest): Promise<Capacity> {
+  const gpus = await usableGpus(request);
+  const named = gpus.filter(({ index, name }) => name !== String(index));
   return {
     cores: request.jobs ?? os.availableParallelism(),
     memoryBytes: usableMemory(),
-    gpus:
-      request.gpus === null
-        ? request.wantsGpu
-          ? await detectGpus()
-          : []
-        : [...Array(request.gpus).keys()].filter((index) => isVisible({ index, uuid: '' })),
+    gpus: gpus.map(({ index }) => index),
+    ...(named.length > 0 ? { gpuNames: Object.fromEntries(named.map(({ index, name }) => [index, name])) } : {}),
     pools: request.pools,
   };
 }
@@ -41,12 +39,53 @@ interface Gpu {
   readonly freeMb: number;
 }
 
-/** Indices, the GPU with most free memory first: what others run on this machine counts. */
-async function detectGpus(): Promise<number[]> {
+interface Usable {
+  readonly index: number;
+  /** What CUDA_VISIBLE_DEVICES calls it. */
+  readonly name: string;
+}
+
+/** The GPU with most free memory first: what others run on this machine counts. */
+async function usableGpus({ gpus: count, wantsGpu }: CapacityRequest): Promise<Usable[]> {
+  const allowed = visibleDevices(process.env.CUDA_VISIBLE_DEVICES);
+  if (count !== null) return numbered(allowed ?? [...Array(count).keys()].map(String)).slice(0, count);
+  if (!wantsGpu || allowed?.length === 0) return [];
+  const found = await detectGpus();
+  const byFreeMemory = (list: readonly (Usable & { freeMb: number })[]) =>
+    [...list].sort((a, b) => b.freeMb - a.freeMb || a.index - b.index);
+  if (!allowed) return byFreeMemory(found.map((gpu) => ({ ...gpu, name: String(gpu.index) })));
+  return byFreeMemory(
+    numbered(allowed).flatMap(({ index, name }) => {
+      // Parts of a GPU are not in this list of nvidia-smi: of them, the variable is believed.
+      if (name.startsWith('MIG-')) return found.length > 0 ? [{ index, name, freeMb: 0 }] : [];
+      const gpu = found.find((one) =>
+        name.startsWith('GPU-') ? one.uuid.startsWith(name) : String(one.index) === name,
+      );
+      return gpu ? [{ index, name, freeMb: gpu.freeMb }] : [];
+    }),
+  );
+}
+
+/** By its index; where one has a name for it, each by its place in the list. */
+function numbered(names: readonly string[]): Usable[] {
+  const areIndices = names.every((name) => INDEX.test(name));
+  return names.map((name, at) => ({ index: areIndices ? Number(name) : at, name }));
+}
+
+const INDEX = /^\d+$/;
+
+/** The variable lists indices, or (beginnings of) UUIDs; CUDA passes over what stands behind the first that is neither. */
+export function visibleDevices(text: string | undefined): string[] | null {
+  if (text === undefined) return null;
+  const names = text.split(',').map((name) => name.trim());
+  const end = names.findIndex((name) => !INDEX.test(name) && !/^(?:GPU|MIG)-/.test(name));
+  return [...new Set(end < 0 ? names : names.slice(0, end))];
+}
+
+async function detectGpus(): Promise<Gpu[]> {
   const query = ['--query-gpu=index,uuid,memory.free', '--format=csv,noheader,nounits'];
   const answer = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 }).catch(() => null);
-  const gpus = parseGpus(answer?.stdout ?? '').filter(isVisible);
-  return gpus.sort((a, b) => b.freeMb - a.freeMb || a.index - b.index).map(({ index }) => index);
+  return parseGpus(answer?.stdout ?? '');
 }
 
 /** Lines like `0, GPU-5f3c…, 24000`. */
@@ -60,12 +99,4 @@ export function parseGpus(text: string): Gpu[] {
       freeMb: Number.parseFloat(free) || 0,
     }))
     .filter(({ index }) => Number.isInteger(index));
-}
-
-/** CUDA_VISIBLE_DEVICES lists indices or (beginnings of) UUIDs; where it is set, we stay within it. */
-function isVisible({ index, uuid }: Pick<Gpu, 'index' | 'uuid'>): boolean {
-  const limit = process.env.CUDA_VISIBLE_DEVICES;
-  if (limit === undefined) return true;
-  const allowed = limit.split(',').map((text) => text.trim());
-  return allowed.some((text) => text === String(index) || (text.startsWith('GPU-') && uuid.startsWith(text)));
 }

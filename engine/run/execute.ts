@@ -103,7 +103,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
       workplace,
       bundles: run.bundles,
       executor: run.executor,
-      machineHasGpus: run.limits.gpus.length > 0,
+      limits: run.limits,
       stopper: run.stopper,
       each: eachJob,
       whenIndexed: () => run.cache.commit([]),

@@ -3,12 +3,14 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Allotment, Failure, Listener } from '../event.ts';
+import type { Declared } from '../exec/declared.ts';
 import type { Executor, Launch } from '../exec/executor.ts';
 import type { EachJob, FromChild, ModuleJob } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { bundleToRun } from '../plan/code.ts';
 import { logPath, type Places } from '../state/places.ts';
+import type { Capacity } from './slots.ts';
 import type { Stopper } from './stopper.ts';
 
 export interface Workplace {
@@ -87,7 +89,7 @@ export interface ProcessRequest {
   readonly workplace: Workplace;
   readonly bundles: Bundles;
   readonly executor: Executor;
-  readonly machineHasGpus: boolean;
+  readonly limits: Pick<Capacity, 'gpus' | 'gpuNames'>;
   readonly stopper: Stopper;
   /** Absent: the node does every item, and nothing is remembered of them. */
   readonly each?: EachJob | null;
@@ -104,7 +106,7 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
   const running = request.executor.launch({
     root,
     log: workplace.log,
-    environment: environmentOf(allotment, request.machineHasGpus),
+    environment: environmentOf(allotment, request.limits),
     work,
     timeoutMs: node.timeoutMs,
     onMessage(message) {
@@ -120,13 +122,18 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
 /** Null when the code was edited since the run looked at it. */
 async function workOf(request: ProcessRequest): Promise<Launch['work'] | null> {
   const { action } = request.node;
-  if (action.kind === 'shell') return action;
+  if (action.kind === 'shell') return { ...action, declared: declaredOf(request) };
   try {
     return { kind: 'module', job: await jobOf(request, action.path) };
   } catch (error) {
     if (error instanceof CodeChanged) return null;
     throw error;
   }
+}
+
+function declaredOf({ root, node, workplace }: ProcessRequest): Declared {
+  const inputs = node.inputs.flatMap(({ sources }) => sources.map((source) => path.resolve(root, source.path)));
+  return { inputs, own: Object.values(workplace.written), scratch: '$TMPDIR' };
 }
 
 function codeChanged({ action }: Node): Failure {
@@ -139,10 +146,15 @@ function codeChanged({ action }: Node): Failure {
 }
 
 /** A node sees its own GPUs only: none, where the machine has some that were given to others. */
-function environmentOf({ gpus, cores }: Allotment, machineHasGpus: boolean): Record<string, string> {
+function environmentOf({ gpus, cores }: Allotment, limits: ProcessRequest['limits']): Record<string, string> {
   // libuv's four threads would be the limit of what a task decodes and encodes at once.
   const threads = { DAG_CORES: String(cores), UV_THREADPOOL_SIZE: String(Math.max(4, Math.ceil(cores))) };
-  return machineHasGpus ? { ...threads, CUDA_VISIBLE_DEVICES: gpus.join(',') } : threads;
+  if (limits.gpus.length === 0) return threads;
+  const names = gpus.map((index) => limits.gpuNames?.[index] ?? String(index));
+  const { CUDA_VISIBLE_DEVICES: given, CUDA_DEVICE_ORDER: order } = process.env;
+  // Indices are then nvidia-smi's, by PCI bus; CUDA's own begin with the fastest.
+  const counting = given === undefined && order === undefined ? { CUDA_DEVICE_ORDER: 'PCI_BUS_ID' } : {};
+  return { ...threads, ...counting, CUDA_VISIBLE_DEVICES: names.join(',') };
 }
 
 async function jobOf(

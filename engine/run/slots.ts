@@ -7,6 +7,8 @@ export interface Capacity {
   readonly memoryBytes: number;
   /** GPU indices that may be used, the one to prefer first. */
   readonly gpus: readonly number[];
+  /** What CUDA_VISIBLE_DEVICES calls those that it does not call by their index. */
+  readonly gpuNames?: Readonly<Record<number, string>>;
   readonly pools: Readonly<Record<string, number>>;
 }
 

@@ -21,10 +21,17 @@ export interface TaskSpec {
   readonly duration: Tree | undefined;
 }
 
+export interface ProfileSpec {
+  /** What it lays over the file's. */
+  readonly params: MapTree | undefined;
+  /** Its own `default:`, which replaces the file's. */
+  readonly selectors: readonly ScalarTree[] | undefined;
+}
+
 export interface FileSpec {
   readonly params: MapTree | undefined;
   readonly profile: ScalarTree | undefined;
-  readonly profiles: ReadonlyMap<string, Entry>;
+  readonly profiles: ReadonlyMap<string, ProfileSpec>;
   readonly selectors: readonly ScalarTree[];
   readonly pools: ReadonlyMap<string, Entry>;
   readonly tasks: ReadonlyMap<string, TaskSpec>;
@@ -37,6 +44,8 @@ export const TASK_KEYS = [
 ] as const;
 export const RESOURCE_KEYS = ['cpu', 'memory', 'gpu', 'gpu_optional', 'pools'] as const;
 export const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
+/** In a profile, this key is no parameter. */
+const PROFILE_DEFAULT = 'default';
 /** In `run:` these heads stand for the task's own, so nothing else may be called so. */
 const RESERVED = new Set(['in', 'out', 'params']);
 
@@ -51,18 +60,28 @@ export function checkShape(root: Tree, sink: Sink): FileSpec | undefined {
   if (!root.entries.has('tasks')) sink.report({ ...root, end: root.start + 1 }, 'the pipeline has no tasks:');
   const params = root.entries.get('params')?.value;
   for (const entry of mapOf(root, 'params', sink).values()) checkName(entry, 'a parameter', sink);
-  const profiles = mapOf(root, 'profiles', sink);
-  for (const { key, value } of profiles.values())
-    if (value.kind === 'map') for (const entry of value.entries.values()) checkName(entry, 'a parameter', sink);
-    else if (!isNull(value)) sink.report(value, `profile "${key}" must be a mapping that overlays params:`);
+  const profiles = new Map([...mapOf(root, 'profiles', sink)].map(([key, entry]) => [key, checkProfile(entry, sink)]));
   const profile = root.entries.get('profile')?.value;
   return {
     params: params?.kind === 'map' ? params : undefined,
     profile: profile === undefined || isNull(profile) ? undefined : textOf(profile, 'profile:', sink),
     profiles,
-    selectors: textsOf(root, 'default', sink),
+    selectors: textsOf(root, 'default', sink) ?? NO_TEXTS,
     pools: mapOf(root, 'pools', sink),
     tasks,
+  };
+}
+
+function checkProfile({ key, value }: Entry, sink: Sink): ProfileSpec {
+  if (value.kind !== 'map') {
+    if (!isNull(value)) sink.report(value, `profile "${key}" must be a mapping that overlays params:`);
+    return { params: undefined, selectors: undefined };
+  }
+  const entries = new Map([...value.entries].filter(([name]) => name !== PROFILE_DEFAULT));
+  for (const entry of entries.values()) checkName(entry, 'a parameter', sink);
+  return {
+    params: { ...value, entries },
+    selectors: textsOf(value, PROFILE_DEFAULT, sink),
   };
 }
 
@@ -92,8 +111,8 @@ function checkTask(entry: Entry, sink: Sink): TaskSpec {
     params: mapOf(map, 'params', sink),
     resources,
     tools: mapOf(map, 'tools', sink),
-    env: textsOf(map, 'env', sink),
-    after: textsOf(map, 'after', sink),
+    env: textsOf(map, 'env', sink) ?? NO_TEXTS,
+    after: textsOf(map, 'after', sink) ?? NO_TEXTS,
     retries: map.entries.get('retries')?.value,
     timeout: map.entries.get('timeout')?.value,
     duration: map.entries.get('duration')?.value,
@@ -128,6 +147,12 @@ function checkName(entry: Entry, what: string, sink: Sink): void {
       `"${entry.key}" cannot name ${what}`,
       `\${${entry.key}.…} has a meaning of its own in run:`,
     );
+  else if (entry.key === PROFILE_DEFAULT && what === 'a parameter')
+    sink.report(
+      entry.keySpan,
+      `"${entry.key}" cannot name ${what}`,
+      'in a profile it says what a bare `dag run` builds; the one of all profiles stands outside of params:',
+    );
 }
 
 export const NAME_RULE = 'a name is letters, digits, _ and -, and begins with a letter or _';
@@ -153,10 +178,10 @@ export function mapOf(map: MapTree, key: string, sink: Sink): ReadonlyMap<string
   return EMPTY;
 }
 
-/** One text, or a list of texts. */
-function textsOf(map: MapTree, key: string, sink: Sink): readonly ScalarTree[] {
+/** One text, or a list of texts; undefined where the key is absent or empty. */
+function textsOf(map: MapTree, key: string, sink: Sink): readonly ScalarTree[] | undefined {
   const value = map.entries.get(key)?.value;
-  if (value === undefined || isNull(value)) return NO_TEXTS;
+  if (value === undefined || isNull(value)) return undefined;
   const items = value.kind === 'list' ? value.items : [value];
   return items.flatMap((item) => textOf(item, `${key}:`, sink) ?? []);
 }

@@ -15,7 +15,7 @@ import { createNames } from './names.ts';
 import { applySetting, createParams, overlay } from './params.ts';
 import { createSink, type Origin, type Sink } from './place.ts';
 import { readPools } from './pools.ts';
-import { type MapTree, parseYaml } from './yaml.ts';
+import { type MapTree, parseYaml, type ScalarTree } from './yaml.ts';
 
 export interface LoadOptions {
   /** Absolute path of the folder that paths are relative to. */
@@ -77,7 +77,8 @@ export function loadText(text: string, options: LoadOptions): Result<Pipeline, r
     pools: Object.fromEntries([...pools].map(([name, pool]) => [name, pool.size])),
   };
   // A default that names a node of a task that failed to expand would be a second message about one mistake.
-  const defaults = producers.size === spec.tasks.size ? chooseDefaults(spec, pipeline, producers, sink) : [];
+  const selectors = (profile === null ? undefined : spec.profiles.get(profile)?.selectors) ?? spec.selectors;
+  const defaults = producers.size === spec.tasks.size ? chooseDefaults(selectors, pipeline, producers, sink) : [];
   const diagnostics = sink.diagnostics();
   return diagnostics.length > 0 ? fail(diagnostics) : ok({ ...pipeline, defaults });
 }
@@ -99,21 +100,21 @@ function effectiveParams(
   sink: Sink,
 ): MapTree {
   let params: MapTree = spec.params ?? { kind: 'map', origin, start: 0, end: 0, entries: new Map() };
-  const over = profile === null ? undefined : spec.profiles.get(profile)?.value;
-  if (over?.kind === 'map') params = overlay(params, over) as MapTree;
+  const over = profile === null ? undefined : spec.profiles.get(profile)?.params;
+  if (over) params = overlay(params, over) as MapTree;
   for (const setting of options.set ?? []) params = applySetting(params, setting, sink);
   return params;
 }
 
 function chooseDefaults(
-  spec: FileSpec,
+  selectors: readonly ScalarTree[],
   pipeline: Pipeline,
   producers: ReadonlyMap<string, Producer>,
   sink: Sink,
 ): readonly string[] {
-  if (spec.selectors.length === 0) return pipeline.defaults;
+  if (selectors.length === 0) return pipeline.defaults;
   const chosen = new Set<string>();
-  for (const tree of spec.selectors) {
+  for (const tree of selectors) {
     const selector = String(tree.value);
     // A task whose matrix is empty has no nodes and is no mistake.
     if (producers.get(selector)?.names.length === 0) continue;

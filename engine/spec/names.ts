@@ -49,6 +49,10 @@ export function createNames(file: FileSpec, sink: Sink): ParamScope {
         );
         return false;
       }
+      if (reference.optional) {
+        sink.report(span, `${nameOf(reference)}: an output is never missing`, 'leave out the question mark');
+        return false;
+      }
       if (rest.length === 0) return checkTask(reference, span);
       sink.report(
         span,
@@ -58,7 +62,7 @@ export function createNames(file: FileSpec, sink: Sink): ParamScope {
       return false;
     },
     profileWith(name) {
-      for (const { key, value } of profiles.values()) if (value.kind === 'map' && value.entries.has(name)) return key;
+      for (const [profile, { params }] of profiles) if (params?.entries.has(name)) return profile;
       return undefined;
     },
   };

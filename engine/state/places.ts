@@ -31,12 +31,23 @@ export function placesOf(root: string): Places {
   };
 }
 
-/** A node's log: its latest run's output. Names are kept readable; what a file system refuses is replaced. */
+/** File systems take 255 bytes; a log's name gets endings of its own (`.try1.log`). */
+const LONGEST_NAME = 200;
+
+/**
+ * A node's log: its latest run's output. Names are kept readable; what a file system refuses is replaced, or cut, and a
+ * digest then keeps two such names apart.
+ */
 export function logPath(places: Places, node: string): string {
-  return path.join(places.logs, `${node.replace(/[^\w.,=[\]@+-]/g, '_')}.log`);
+  const name = node.replace(/[^\w.,=[\]@+-]/g, '_');
+  const kept =
+    name === node && name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME)}-${digestOf(node, 8)}`;
+  return path.join(places.logs, `${kept}.log`);
 }
 
 /** What `ctx.each` remembers of a node's items. By its name: keys change with every new item. */
 export function eachFolder(places: Places, node: string): string {
-  return path.join(places.each, createHash('sha256').update(node).digest('hex').slice(0, 16));
+  return path.join(places.each, digestOf(node, 16));
 }
+
+const digestOf = (text: string, length: number) => createHash('sha256').update(text).digest('hex').slice(0, length);

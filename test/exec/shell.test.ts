@@ -23,7 +23,7 @@ afterAll(() => {
 
 function start(command: string, environment: Record<string, string> = {}, timeoutMs: number | null = null) {
   const log = path.join(root, 'logs', `${count++}.log`);
-  const work = { kind: 'shell', command } as const;
+  const work = { kind: 'shell', command, declared: { inputs: [], own: [], scratch: '' } } as const;
   const running = executor.launch({ root, log, environment, work, timeoutMs, onMessage() {} });
   return { running, log };
 }

@@ -75,6 +75,42 @@ test('a CUDA_VISIBLE_DEVICES that was set is honoured, and each node sees its ow
   expect(new Set(seen)).toEqual(new Set(['2', '5']));
 });
 
+const seenOn = () => new Set([...Array(6).keys()].map((i) => p.read(`out/whole${i}`).trim()));
+
+test.each([
+  ['--gpus takes as many of it as it says', '2,3', ['--gpus', '1'], ['2']],
+  ['--gpus takes no more than it has', '2,3', ['--gpus', '5'], ['2', '3']],
+  ['--gpus takes UUIDs as they stand', 'GPU-7,MIG-9', ['--gpus', '2'], ['GPU-7', 'MIG-9']],
+  ['(beginnings of) UUIDs are found', 'GPU-2aaa,GPU-5', [], ['GPU-2aaa', 'GPU-5']],
+  ['parts of GPUs are believed', 'MIG-a,MIG-b', [], ['MIG-a', 'MIG-b']],
+  ['what stands behind a device that is none does not count', '4,-1,5', [], ['4']],
+  ['a device that is not there is left out', '4,11', [], ['4']],
+])('of a CUDA_VISIBLE_DEVICES that was set, %s', async (_, given, flags, seen) => {
+  p = gpuProject(machine(8), { whole: 1 });
+  const answer = await p.with(withGpus({ CUDA_VISIBLE_DEVICES: given })).dag('run', '--jobs', '8', ...flags);
+  expect(answer.code).toBe(0);
+  expect(seenOn()).toEqual(new Set(seen));
+});
+
+test('an empty CUDA_VISIBLE_DEVICES is no GPU', async () => {
+  p = gpuProject(machine(8), { whole: 1 });
+  const answer = await p.with(withGpus({ CUDA_VISIBLE_DEVICES: '' })).dag('run');
+  expect(answer.stderr).toContain('it needs 1 GPU, this machine has 0');
+});
+
+test('indices are counted as nvidia-smi counts, but where CUDA_VISIBLE_DEVICES or CUDA_DEVICE_ORDER was set', async () => {
+  p = gpuProject(machine(1), { whole: 1 });
+  p.edit('pipeline.yml', '$CUDA_VISIBLE_DEVICES', () => '$${CUDA_DEVICE_ORDER-none}');
+  for (const [given, order] of [
+    [{}, 'PCI_BUS_ID'],
+    [{ CUDA_VISIBLE_DEVICES: '0' }, 'none'],
+    [{ CUDA_DEVICE_ORDER: 'FASTEST_FIRST' }, 'FASTEST_FIRST'],
+  ] as const) {
+    expect((await p.with(withGpus(given)).dag('run', '--force')).code).toBe(0);
+    expect(seenOn()).toEqual(new Set([order]));
+  }
+});
+
 test('the GPU with most free memory is taken first', async () => {
   p = gpuProject(['0, GPU-a, 100', '1, GPU-b, 9000', '2, GPU-c, 500'], { whole: 1 });
   expect((await p.with(withGpus()).dag('run', '--jobs', '1')).code).toBe(0);

@@ -174,4 +174,19 @@ describe('defaults', () => {
     expect(load(`tasks: { ${tasks} }`).defaults).toEqual(['a', 'b[x=1]', 'b[x=2]']);
     expect(load(`{ default: ["b[x=2]", none, a], tasks: { ${tasks} } }`).defaults).toEqual(['a', 'b[x=2]']);
   });
+
+  test("of a profile take the place of the file's, and are no parameter", () => {
+    const text = (of: string) => `
+default: a
+params: { n: 1 }
+profiles: { other: { n: 2, ${of} } }
+tasks: { a: { run: "true", params: { n: "\${n}" } }, b: { run: "true" }, c: { run: "true" } }`;
+    const other = { profile: 'other' };
+    expect(load(text('default: [c, b]')).defaults).toEqual(['a']);
+    expect(load(text('default: [c, b]'), other).defaults).toEqual(['b', 'c']);
+    expect(load(text('default: c'), other).defaults).toEqual(['c']);
+    expect(load(text('default: []'), other).defaults).toEqual(['a', 'b', 'c']);
+    expect(load(text(''), other).defaults).toEqual(['a']);
+    expect(node(load(text('default: b'), other), 'a').params).toEqual({ n: 2 });
+  });
 });

@@ -1,0 +1,31 @@
+// dag status says how a stale node failed last, until something better happens to it.
+import { afterEach, expect, test } from 'vitest';
+import { createProject, type Project } from '../rigs/project.ts';
+
+let p: Project;
+afterEach(() => p?.remove());
+
+const failureOf = async () => {
+  const { stdout } = await p.dag('status', '--json');
+  const { nodes } = JSON.parse(stdout) as { nodes: { name: string; failure: unknown }[] };
+  return nodes.find(({ name }) => name === 'bad')!.failure;
+};
+
+test('a failure is shown with its time, what it was and its log, until the node is well', async () => {
+  p = createProject({
+    'pipeline.yml':
+      'tasks:\n  good: { run: "echo > ${out.o}", out: { o: out/g } }\n  bad: { run: "cat no-such 2>&1; echo > ${out.o}", out: { o: out/b } }\n',
+  });
+  expect(await failureOf()).toBeNull();
+  await p.dag('run', '--keep-going');
+  const { stdout } = await p.dag('status');
+  expect(stdout).toMatch(
+    /^fresh +good\nstale +bad +it never ran\n +failed 20\d\d-.*: it ended with exit code 1; log: \.dag\/logs\/bad\.log\n/,
+  );
+  expect(await failureOf()).toMatchObject({ message: 'it ended with exit code 1', log: p.path('.dag/logs/bad.log') });
+
+  p.write('no-such', '');
+  await p.dag('run');
+  p.edit('pipeline.yml', '2>&1', '');
+  expect(await failureOf()).toBeNull();
+});
