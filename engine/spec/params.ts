@@ -120,7 +120,7 @@ export function createParams(root: MapTree | undefined, scope: ParamScope, sink:
 
   function get(reference: Reference, span: Span): Value | undefined {
     if (refusePicks(reference, span, sink)) return undefined;
-    const { head, fields } = reference;
+    const { head, fields, optional } = reference;
     const before = current;
     current = head;
     // Walking the tree before evaluating lets `a: {x: "${a.y}", y: 1}` stand, which is no loop.
@@ -135,7 +135,7 @@ export function createParams(root: MapTree | undefined, scope: ParamScope, sink:
     current = before;
     return value === undefined
       ? undefined
-      : walk(value, [head, ...fields.slice(0, depth)].join('.'), fields.slice(depth), span, sink);
+      : walk(value, [head, ...fields.slice(0, depth)].join('.'), fields.slice(depth), span, sink, optional);
   }
 
   function loop(tree: Tree): undefined {

@@ -1,5 +1,5 @@
-// The one syntax of pipeline.yml: `${head.field.field[axis=value, axis=value]}` inside text, and `$${` for a literal `${`.
-// Knows nothing of what the names mean.
+// The one syntax of pipeline.yml: `${head.field.field[axis=value, axis=value]}` inside text, `${head.field?}` for a field that
+// may be missing, and `$${` for a literal `${`. Knows nothing of what the names mean.
 import { fail, ok, type Result } from '../result.ts';
 
 export interface Pick {
@@ -10,6 +10,8 @@ export interface Reference {
   readonly head: string;
   readonly fields: readonly string[];
   readonly picks: readonly Pick[];
+  /** The last field may be missing: an empty list then. */
+  readonly optional?: true;
   /** Offsets of `${` and past `}` in the string. */
   readonly start: number;
   readonly end: number;
@@ -82,7 +84,8 @@ export function printTemplate(parts: readonly Part[]): string {
 
 export function printReference(reference: Omit<Reference, 'start' | 'end'>): string {
   const picks = reference.picks.map((pick) => `${pick.axis}=${pick.value}`).join(', ');
-  return `\${${[reference.head, ...reference.fields].join('.')}${picks === '' ? '' : `[${picks}]`}}`;
+  const name = [reference.head, ...reference.fields].join('.');
+  return `\${${name}${reference.optional ? '?' : ''}${picks === '' ? '' : `[${picks}]`}}`;
 }
 
 interface Reader {
@@ -115,6 +118,8 @@ function parseReference(text: string, start: number): Result<Reference, SyntaxTr
     if (field === undefined) return wrong(text, start, reader.at, 'a name must follow the dot');
     fields.push(field);
   }
+  const optional = fields.length > 0 && text[reader.at] === '?';
+  if (optional) reader.at += 1;
   const picks = parsePicks(reader, text, start);
   if (!picks.ok) return picks;
   reader.take(SPACE);
@@ -127,7 +132,8 @@ function parseReference(text: string, start: number): Result<Reference, SyntaxTr
       `e.g. \${${head}.output[…]}`,
     );
   if (text[reader.at] !== '}') return wrong(text, start, reader.at, UNREADABLE);
-  return ok({ head, fields, picks: picks.value, start, end: reader.at + 1 });
+  const reference = { head, fields, picks: picks.value, start, end: reader.at + 1 };
+  return ok(optional ? { ...reference, optional } : reference);
 }
 
 function parsePicks(reader: Reader, text: string, start: number): Result<Pick[], SyntaxTrouble> {

@@ -66,14 +66,14 @@ function compileTemplate(template: Template, scope: TaskScope, artifacts: boolea
 }
 
 export function compileReference(reference: Reference, span: Span, scope: TaskScope, artifacts: boolean): Compiled {
-  const { head, fields } = reference;
+  const { head, fields, optional } = reference;
   const { sink } = scope;
   switch (meaningOf(head, span, scope)) {
     case 'axis': {
       if (refusePicks(reference, span, sink)) return constant(undefined);
       const index = scope.matrix.axes.findIndex((axis) => axis.name === head);
       if (fields.length === 0) return { varies: true, at: (point) => point[index]!.value };
-      return { varies: true, at: (point) => walk(point[index]!.value, head, fields, span, sink) };
+      return { varies: true, at: (point) => walk(point[index]!.value, head, fields, span, sink, optional) };
     }
     case 'param': {
       const value = scope.params.get(reference, span);

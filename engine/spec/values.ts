@@ -22,13 +22,21 @@ export type Value = null | boolean | number | string | Artifact | Value[] | { [n
 export const isObject = (value: Value): value is { [name: string]: Value } =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Artifact);
 
-/** Follows `.field.field` into a value; a failure is reported at the reference. */
-export function walk(value: Value, head: string, fields: readonly string[], span: Span, sink: Sink): Value | undefined {
+/** Follows `.field.field` into a value; a failure is reported at the reference. An optional last field is [] where missing. */
+export function walk(
+  value: Value,
+  head: string,
+  fields: readonly string[],
+  span: Span,
+  sink: Sink,
+  optional = false,
+): Value | undefined {
   let at = value;
   let path = head;
-  for (const field of fields) {
+  for (const [depth, field] of fields.entries()) {
     const next = step(at, field);
     if (next === undefined) {
+      if (optional && depth === fields.length - 1 && isObject(at)) return [];
       const keys = isObject(at) ? Object.keys(at) : [];
       const what =
         isObject(at) || Array.isArray(at)

@@ -137,6 +137,31 @@ tasks:
     expect(paths(pipeline, 'b', 'j')).toEqual(['data/one']);
   });
 
+  test('a field that may be missing is an empty list where it is, and its path where it is not', () => {
+    const pipeline = load(`
+params: { models: [{ name: m1 }, { name: m2, init: data/w }] }
+tasks:
+  fit: { run: "true", matrix: { model: "\${models}" }, in: { init: "\${model.init?}" }, params: { of: "\${models.0.init?}" } }`);
+    expect(paths(pipeline, 'fit[model=m1]', 'init')).toEqual([]);
+    expect(paths(pipeline, 'fit[model=m2]', 'init')).toBe('data/w');
+    expect(node(pipeline, 'fit[model=m2]').params).toEqual({ of: [] });
+  });
+
+  test.each([
+    ['${model.init}', '"model" has no "init"'],
+    ['${model.name.init?}', '"model.name" is the text "m1", so it has no "init"'],
+    ['${model.init.file?}', '"model" has no "init"'],
+    ['${made.o?}', '"made.o": an output is never missing'],
+    ['${model?}', 'cannot be read at "?"'],
+  ])('%s is an error where there is no such field', (reference, message) => {
+    const text = `
+params: { models: [{ name: m1 }] }
+tasks:
+  made: { run: "true", out: { o: out/made } }
+  fit: { run: "true", matrix: { model: "\${models}" }, in: { init: "${reference}" } }`;
+    expect(() => load(text)).toThrow(message);
+  });
+
   test('after: binds by the same rule and is no input', () => {
     const pipeline = load(`
 tasks:

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { nearest } from '../../engine/spec/diagnostic.ts';
-import { type Part, parseTemplate, printTemplate } from '../../engine/spec/reference.ts';
+import { type Part, parseTemplate, printTemplate, type Reference } from '../../engine/spec/reference.ts';
 import { parseBytes, parseDuration } from '../../engine/spec/units.ts';
 import { load, node, paths } from './rig.ts';
 
@@ -66,13 +66,17 @@ tasks:
 
 const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_-]{0,6}$/);
 const pick = fc.record({ axis: name, value: fc.stringMatching(/^[A-Za-z0-9_.-]{1,6}$/) });
-const reference = fc.record({
+const plain = fc.record({
   head: name,
   fields: fc.array(fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,4}$/), { maxLength: 3 }),
   picks: fc.uniqueArray(pick, { maxLength: 3, selector: (item) => item.axis }),
   start: fc.constant(0),
   end: fc.constant(0),
 });
+const reference = fc.oneof(
+  plain,
+  plain.filter(({ fields }) => fields.length > 0).map((item): Reference => ({ ...item, optional: true })),
+);
 // Text that ends in a dollar would join with the next reference's `${`; that is what `$$` before a brace means.
 const literal = fc.string({ minLength: 1, maxLength: 8 }).filter((text) => !text.endsWith('$'));
 
@@ -97,7 +101,7 @@ test('a text without ${ is its own value, whatever dollars are in it', () => {
 });
 
 test('the parser of references never throws, and places every trouble inside the text', () => {
-  const alphabet = fc.constantFrom('$', '{', '}', '[', ']', '=', ',', '.', 'a', '1', ' ', '\n');
+  const alphabet = fc.constantFrom('$', '{', '}', '[', ']', '=', ',', '.', '?', 'a', '1', ' ', '\n');
   fc.assert(
     fc.property(fc.array(alphabet, { maxLength: 14 }), (letters) => {
       const text = letters.join('');
@@ -144,5 +148,4 @@ function mergeText(parts: readonly Part[]): Part[] {
   return merged;
 }
 
-const withoutPlace = (part: Part) =>
-  typeof part === 'string' ? part : { head: part.head, fields: part.fields, picks: part.picks };
+const withoutPlace = (part: Part) => (typeof part === 'string' ? part : { ...part, start: 0, end: 0 });
