@@ -162,6 +162,16 @@ describe('a failure', () => {
     expect(answer.stderr).toContain('the input input.txt of shout does not exist');
   });
 
+  test('plan tells a missing source file of a node that waits for others', async () => {
+    const p = project({
+      'pipeline.yml': `
+tasks:
+  first: { run: "echo a > \${out.x}", out: { x: out/first } }
+  second: { run: "cat \${in.x} \${in.y}", in: { x: "\${first.x}", y: weights.bin }, out: { z: out/second } }`,
+    });
+    expect((await p.dag('plan')).stdout).toContain('the input weights.bin does not exist');
+  });
+
   test('--keep-going runs what does not depend on the failure', async () => {
     const p = project({
       'pipeline.yml': `

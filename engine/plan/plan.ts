@@ -1,4 +1,5 @@
 // The plan: every selected node with its verdict, in an order in which they can run. Nothing is run and nothing written.
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache, Entry } from '../../cache/index.ts';
 import type { Node, Pipeline, Source } from '../graph/node.ts';
@@ -41,6 +42,7 @@ export function plan(request: PlanRequest): { planned: Planned[]; missing: Sourc
     const waiting = producers(node).filter((name) => selected.has(name) && !known.has(name));
     if (waiting.length > 0) {
       planned.push({ node, state: 'stale', reasons: [...ownChanges(node, around), ...waiting.map(upstreamReason)] });
+      missing.push(...absentFiles(node, around.root));
       continue;
     }
     const assessed = assess(node, around, request.forced.has(node.name));
@@ -68,6 +70,12 @@ export function outputsOnDisk(
     if (entry) outputs[output.name] = entry;
   }
   return outputs;
+}
+
+/** A node that waits for others is not assessed, but `run` looks for the files that it reads before anything runs. */
+function absentFiles(node: Node, root: string): Source[] {
+  const files = node.inputs.flatMap(({ sources }) => sources.filter(({ producer }) => producer === undefined));
+  return files.filter((file) => !existsSync(path.resolve(root, file.path)));
 }
 
 const upstreamReason = (name: string): Reason => ({ kind: 'upstream', name, before: null, after: null });
