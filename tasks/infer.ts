@@ -8,11 +8,13 @@ import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
 import { readTrained, type TrainedModel } from './inference/trained.ts';
 import { TTA_VIEWS } from './learning/augment.ts';
+import { openPredictors } from './learning/device.ts';
 import { createLoader, loaderWorkers } from './learning/loader/loader.ts';
+import { microBatch } from './learning/params.ts';
 import { predict } from './learning/predictions.ts';
-import { createPredictor, type Predictor } from './learning/trainer.ts';
+import type { Predictor } from './learning/trainer.ts';
 import { applySmoothing } from './smoothing/fit.ts';
-import { type Stacks, stacksOf } from './smoothing/stacks.ts';
+import { STACK_COLUMNS, type Stacks, stacksOf } from './smoothing/stacks.ts';
 import { combine } from './statistics/combine.ts';
 import { shownPath, writeCsv } from './tables/csv.ts';
 import { readMetadataColumns } from './tables/metadata.ts';
@@ -20,17 +22,14 @@ import { type Predictions, writePredictions } from './tables/predictions.ts';
 
 export { loadImages } from './learning/loader/worker.ts';
 
-type Context = TaskContext<{ batch: number }>;
+const params = z.object({ batch: z.int().positive(), micro_batch: microBatch });
+type Context = TaskContext<z.infer<typeof params>>;
 
 export default defineTask({
-  params: z.object({ batch: z.int().positive() }),
+  params,
   async run(context) {
     const trained = readTrained(context.inputs('networks'), context.inputs('smoothing'), context.inputs('ensemble'));
-    const table = await readMetadataColumns(context.input('table'), [
-      'Image',
-      'StudyInstanceUID',
-      'ImagePositionPatient_2',
-    ]);
+    const table = await readMetadataColumns(context.input('table'), STACK_COLUMNS);
     const predictions: Predictions[] = [];
     let stacks: Stacks | undefined;
     for (const model of trained.models) {
@@ -53,19 +52,20 @@ export default defineTask({
 });
 
 async function predictWith(model: TrainedModel, context: Context): Promise<Predictions> {
-  const networks: Predictor[] = [];
+  const { cores, gpus, params } = context;
+  const networks = await openPredictors(model.networks, { threads: cores, gpus }, context.log);
   try {
-    for (const path of model.networks) networks.push(await createPredictor(path, { threads: context.cores }));
-    const { kind, size, batch } = inputOf(model, networks, context.params.batch);
+    const { kind, size } = inputOf(model, networks);
     const folder = folderOf(kind, model, context.input('images'));
     const images = readdirSync(folder)
       .filter((name) => name.endsWith('.png'))
       .map((name) => name.slice(0, -'.png'.length))
       .sort();
     if (images.length === 0) throw new InputError(`${shownPath(folder)}: no PNG in it to predict`);
-    const workers = loaderWorkers(context.cores);
+    const workers = loaderWorkers(cores);
     const loader = createLoader({ entry: import.meta.url, workers, folder, kind, size });
     try {
+      const batch = params.micro_batch ?? params.batch;
       return await predict({ load: loader.load, networks, images, views: TTA_VIEWS, batch, context });
     } finally {
       await loader.close();
@@ -79,8 +79,7 @@ async function predictWith(model: TrainedModel, context: Context): Promise<Predi
 function inputOf(
   { name, networks: files }: TrainedModel,
   networks: readonly Predictor[],
-  batch: number,
-): { kind: string; size: number; batch: number } {
+): { kind: string; size: number } {
   const [first] = networks;
   const kind = first!.metadata.images;
   if (kind === undefined) throw new InputError(`${shownPath(files[0]!)}: does not say which images it takes`);
@@ -90,7 +89,7 @@ function inputOf(
   if (other >= 0) {
     throw new InputError(`model ${name}: ${shownPath(files[other]!)} takes other images than ${shownPath(files[0]!)}`);
   }
-  return { kind, size: first!.inputSize, batch };
+  return { kind, size: first!.inputSize };
 }
 
 function folderOf(kind: string, { name }: TrainedModel, images: string): string {

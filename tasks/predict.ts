@@ -2,12 +2,12 @@
 // four views (identity, mirrored, rotated by -10 and +10 degrees), each image decoded once.
 import { readdirSync } from 'node:fs';
 import * as z from 'zod';
-import { type Artifact, defineTask, InputError, type TaskContext } from '../engine/task.ts';
+import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
 import { TTA_VIEWS } from './learning/augment.ts';
-import { openPredictor } from './learning/device.ts';
+import { openPredictors } from './learning/device.ts';
 import { createLoader, loaderWorkers } from './learning/loader/loader.ts';
-import { modelParams } from './learning/params.ts';
+import { microBatch, modelParams, picturesAtOnce } from './learning/params.ts';
 import { predict } from './learning/predictions.ts';
 import type { Predictor } from './learning/trainer.ts';
 import { shownPath } from './tables/csv.ts';
@@ -16,7 +16,7 @@ import { type Predictions, readPredictions, writePredictions } from './tables/pr
 
 export { loadImages } from './learning/loader/worker.ts';
 
-const params = z.strictObject({ model: modelParams, batch: z.int().positive() });
+const params = z.strictObject({ model: modelParams, batch: z.int().positive(), micro_batch: microBatch });
 type Params = z.infer<typeof params>;
 
 export default defineTask<Params>({
@@ -55,8 +55,8 @@ function imagesIn(folder: string): string[] {
 }
 
 async function predictTest(context: TaskContext<Params>, images: readonly string[]): Promise<Predictions> {
-  const { model, batch } = context.params;
-  const networks = await openNetworks(context.inputs('onnx'), context);
+  const { model } = context.params;
+  const networks = await openNetworks(context);
   const loader = createLoader({
     entry: import.meta.url,
     workers: loaderWorkers(context.cores),
@@ -65,25 +65,21 @@ async function predictTest(context: TaskContext<Params>, images: readonly string
     size: model.input,
   });
   try {
-    const pictures = model.micro_batch ?? model.batch ?? batch;
-    return await predict({ load: loader.load, networks, images, views: TTA_VIEWS, batch: pictures, context });
+    const batch = picturesAtOnce(context.params);
+    return await predict({ load: loader.load, networks, images, views: TTA_VIEWS, batch, context });
   } finally {
     await loader.close();
     for (const network of networks) await network.close();
   }
 }
 
-async function openNetworks(files: readonly Artifact[], context: TaskContext<Params>): Promise<Predictor[]> {
+async function openNetworks(context: TaskContext<Params>): Promise<Predictor[]> {
   const { params, cores, gpus } = context;
-  const networks: Predictor[] = [];
-  for (const { path } of files) {
-    const { predictor: network, line } = await openPredictor(path, { threads: cores, gpus });
-    if (networks.length === 0) context.log(`device: ${line}`);
-    networks.push(network);
-    if (network.inputSize === params.model.input) continue;
-    throw new InputError(
-      `${shownPath(path)}: the network takes ${network.inputSize} px, model "${params.model.name}" says ${params.model.input}`,
-    );
-  }
-  return networks;
+  const files = context.inputs('onnx').map(({ path }) => path);
+  const networks = await openPredictors(files, { threads: cores, gpus }, context.log);
+  const other = networks.findIndex(({ inputSize }) => inputSize !== params.model.input);
+  if (other < 0) return networks;
+  throw new InputError(
+    `${shownPath(files[other]!)}: the network takes ${networks[other]!.inputSize} px, model "${params.model.name}" says ${params.model.input}`,
+  );
 }

@@ -5,16 +5,16 @@ import * as z from 'zod';
 import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASS_WEIGHTS, CLASSES } from './classes.ts';
 import { IDENTITY } from './learning/augment.ts';
+import { openPredictor } from './learning/device.ts';
 import { type Fit, fitNetwork } from './learning/fit.ts';
 import { type LabelledImages, readFold, refuseLeak, refuseMissing } from './learning/loader/labels.ts';
 import { holdsHu, SUBDURAL_WINDOW } from './learning/loader/levels.ts';
 import { createLoader, type Loader, loaderWorkers } from './learning/loader/loader.ts';
 import { isOutOfMemory, tooLarge } from './learning/memory.ts';
-import { modelParams, networkOf, overridesOf, refinements } from './learning/params.ts';
+import { modelParams, networkOf, picturesAtOnce, refinements, settingsOf } from './learning/params.ts';
 import { predict } from './learning/predictions.ts';
 import { writeSafetensors } from './learning/safetensors.ts';
 import {
-  createPredictor,
   createTrainer,
   exportOnnx,
   initialise,
@@ -72,14 +72,8 @@ async function trainNetwork(
   valid: LabelledImages,
 ): Promise<Fit> {
   const { model, seed, device } = context.params;
-  const {
-    epochs,
-    patience,
-    lr,
-    weight_decay: weightDecay,
-    ema,
-    label_smoothing: labelSmoothing,
-  } = settings(context.params);
+  const settings = settingsOf(context.params);
+  const { epochs, patience, lr, weight_decay: weightDecay, ema, label_smoothing: labelSmoothing = 0 } = settings;
   const { batch, microBatch } = batchesOf(context, train.images.length);
   const options: TrainerOptions = {
     model: networkOf(model),
@@ -91,7 +85,7 @@ async function trainNetwork(
     classWeights: CLASS_WEIGHTS,
     device,
     gpus: context.gpus,
-    ...(ema !== undefined && { ema }),
+    ...(ema ? { ema } : {}),
   };
   let trainer: Trainer | undefined;
   try {
@@ -103,9 +97,21 @@ async function trainNetwork(
     context.log(
       `${train.images.length} training images, ${valid.images.length} for validation, batch ${batch}${parts}`,
     );
-    const refined = labelSmoothing === undefined ? {} : { labelSmoothing };
-    const loop = { trainer, load, train, valid, batch, microBatch, epochs, patience, lr, seed, context };
-    return await fitNetwork({ ...loop, ...refined });
+    const loop = {
+      trainer,
+      load,
+      train,
+      valid,
+      batch,
+      microBatch,
+      labelSmoothing,
+      epochs,
+      patience,
+      lr,
+      seed,
+      context,
+    };
+    return await fitNetwork(loop);
   } catch (error) {
     if (!isOutOfMemory(error)) throw error;
     await trainer?.close();
@@ -118,22 +124,19 @@ async function trainNetwork(
 
 /** What the model's `init` holds, an input of the node so that its bytes are in the key; null: it starts at random. */
 function initialWeights(context: TaskContext<Params>): Tensors | null {
+  const [file] = context.inputs('init');
+  if (file === undefined) return null;
   const { model, seed } = context.params;
-  if (model.init === undefined || model.init.length === 0) return null;
   const spec = networkOf(model);
-  const { weights, notes } = initialFromFile(context.input('init'), spec, initialise(spec, seed));
+  const { weights, notes } = initialFromFile(file.path, spec, initialise(spec, seed));
   for (const note of notes) context.log(`init: ${note}`);
   return weights;
 }
 
-/** The pipeline's parameters, and what the model says in their place. */
-function settings(params: Params): Params {
-  return { ...params, ...overridesOf(params.model) };
-}
-
 /** Images a step, and at once. InputError where the one is not a multiple of the other. */
 function batchesOf(context: TaskContext<Params>, images: number): { batch: number; microBatch: number } {
-  const { batch: wanted, micro_batch: part = wanted } = settings(context.params);
+  const { batch: wanted, micro_batch } = settingsOf(context.params);
+  const part = micro_batch ?? wanted;
   if (wanted % part !== 0) throw new InputError(`batch ${wanted} is no multiple of micro_batch ${part}`);
   const microBatch = Math.min(part, images);
   const batch = Math.min(wanted, images - (images % microBatch));
@@ -147,9 +150,11 @@ async function predictValidation(
   onnx: Uint8Array,
   { images }: LabelledImages,
 ): Promise<void> {
-  const network = await createPredictor(onnx, { threads: context.cores });
+  const { params, cores, gpus } = context;
+  const given = { threads: cores, gpus: params.device === 'cpu' ? [] : gpus };
+  const { predictor: network } = await openPredictor(onnx, given);
   try {
-    const { batch: wanted, micro_batch: batch = wanted } = settings(context.params);
+    const batch = picturesAtOnce(params);
     const predictions = await predict({ load, networks: [network], images, views: [IDENTITY], batch, context });
     writePredictions(context.output('oof'), predictions);
   } finally {

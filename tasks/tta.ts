@@ -4,23 +4,24 @@ import * as z from 'zod';
 import { defineTask, InputError } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
 import { TTA_VIEWS } from './learning/augment.ts';
+import { openPredictor } from './learning/device.ts';
 import { createLoader, loaderWorkers } from './learning/loader/loader.ts';
-import { modelParams } from './learning/params.ts';
+import { microBatch, modelParams, picturesAtOnce } from './learning/params.ts';
 import { predict } from './learning/predictions.ts';
-import { createPredictor } from './learning/trainer.ts';
 import { type Predictions, readPredictions, writePredictions } from './tables/predictions.ts';
 
 export { loadImages } from './learning/loader/worker.ts';
 
 export default defineTask({
-  params: z.strictObject({ model: modelParams, batch: z.int().positive() }),
+  params: z.strictObject({ model: modelParams, batch: z.int().positive(), micro_batch: microBatch }),
   async run(context) {
-    const { model, batch } = context.params;
+    const { params, cores, gpus } = context;
+    const { model } = params;
     const [networks, folds] = [context.inputs('onnx'), context.inputs('oof')];
     if (networks.length !== folds.length) throw new InputError(`${networks.length} networks, ${folds.length} folds`);
     const loader = createLoader({
       entry: import.meta.url,
-      workers: loaderWorkers(context.cores),
+      workers: loaderWorkers(cores),
       folder: context.input('images'),
       kind: model.images,
       size: model.input,
@@ -29,10 +30,11 @@ export default defineTask({
     try {
       for (const [fold, { path }] of networks.entries()) {
         const { images } = readPredictions(folds[fold]!.path);
-        const network = await createPredictor(path, { threads: context.cores });
+        const { predictor: network, line } = await openPredictor(path, { threads: cores, gpus });
         try {
+          if (fold === 0) context.log(`device: ${line}`);
           const options = { load: loader.load, networks: [network], images, views: TTA_VIEWS, context };
-          parts.push(await predict({ ...options, batch: model.batch ?? batch }));
+          parts.push(await predict({ ...options, batch: picturesAtOnce(params) }));
         } finally {
           await network.close();
         }

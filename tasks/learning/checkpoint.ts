@@ -43,14 +43,14 @@ export function saveCheckpoint<Progress>(folder: string, checkpoint: Checkpoint<
 
 /** The newest whole checkpoint in the folder, or null. A damaged one is renamed, and `warn` told of it. */
 export function loadCheckpoint<Progress>(folder: string, warn: (message: string) => void): Checkpoint<Progress> | null {
-  for (const name of [CURRENT, PREVIOUS]) {
-    const file = path.join(folder, name);
-    if (!existsSync(file)) continue;
+  const files = [CURRENT, PREVIOUS].map((name) => path.join(folder, name)).filter((file) => existsSync(file));
+  for (const [i, file] of files.entries()) {
     try {
       return readCheckpoint(file);
     } catch (error) {
       renameSync(file, path.join(folder, DAMAGED));
-      warn(`a damaged checkpoint is set aside as ${DAMAGED}, the one before is used: ${(error as Error).message}`);
+      const next = i + 1 < files.length ? 'the one before is used' : 'there is none before it, training starts anew';
+      warn(`a damaged checkpoint is set aside as ${DAMAGED}, ${next}: ${(error as Error).message}`);
     }
   }
   return null;

@@ -27,6 +27,8 @@ export interface DeviceOptions {
   readonly gpus: readonly number[];
 }
 
+export type PredictionOptions = Omit<DeviceOptions, 'device'>;
+
 /** How steps and predictions are made on a device that is there. */
 interface Maker {
   readonly label: string;
@@ -78,8 +80,8 @@ async function openAskedFor(device: string, cpu: Maker, plan: StepPlan, options:
 
 /** A predictor, and its device in one line: a GPU that was given to this node and predicts as the CPU does, else the CPU. */
 export async function openPredictor(
-  onnx: string,
-  { threads, gpus }: Omit<DeviceOptions, 'device'>,
+  onnx: Uint8Array | string,
+  { threads, gpus }: PredictionOptions,
 ): Promise<{ predictor: Predictor; line: string }> {
   const cpu = await createPredictor(onnx, { threads });
   if (gpus.length === 0) return { predictor: cpu, line: 'cpu (onnxruntime); no GPU was given to this node' };
@@ -99,6 +101,26 @@ export async function openPredictor(
     }
   }
   return { predictor: cpu, line: `cpu (onnxruntime)${others}` };
+}
+
+/** A predictor for each file. The log is told the device of the first; the others have the same. */
+export async function openPredictors(
+  files: readonly string[],
+  options: PredictionOptions,
+  log: (line: string) => void,
+): Promise<Predictor[]> {
+  const predictors: Predictor[] = [];
+  try {
+    for (const file of files) {
+      const { predictor, line } = await openPredictor(file, options);
+      if (predictors.length === 0) log(`device: ${line}`);
+      predictors.push(predictor);
+    }
+  } catch (error) {
+    for (const predictor of predictors) await predictor.close();
+    throw error;
+  }
+  return predictors;
 }
 
 async function opened(maker: Maker, plan: StepPlan, line: string): Promise<Device> {

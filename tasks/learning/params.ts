@@ -5,13 +5,16 @@ import type { ModelSpec } from './trainer.ts';
 const positive = z.number().positive();
 const fraction = z.number().min(0).lt(1);
 
+/** Images in memory at once; the batch is trained in parts of so many, its gradient their mean. Batch norm sees the parts. */
+export const microBatch = z.int().positive().nullish();
+
 /** Ways of training that are off where nothing is said. */
 export const refinements = {
-  /** Images held at once; the batch is trained in parts of so many, its gradient their mean. Batch norm sees the parts. */
-  micro_batch: z.int().positive().optional(),
-  /** Decay of a moving average of the weights, which is what is validated and exported. */
-  ema: z.number().gt(0).lt(1).optional(),
-  /** The share s of label smoothing: labels are y·(1 - s) + s/2 in training. */
+  /** Off: null, the whole batch at once. */
+  micro_batch: microBatch,
+  /** Decay, a step, of a moving average of the weights, which is what is validated and exported. Off: 0. */
+  ema: fraction.optional(),
+  /** The share s of label smoothing: labels are y·(1 - s) + s/2 in training. Off: 0. */
   label_smoothing: fraction.optional(),
 };
 
@@ -44,8 +47,8 @@ export const modelParams = z.strictObject({
   /** The kind of PNG it is fed, and the scheme of its folds. */
   images: z.string(),
   cv_scheme: z.string(),
-  /** A PyTorch checkpoint saved as safetensors to start from, the task's input `init`; [] is none. */
-  init: z.union([z.string(), z.array(z.string()).max(1)]).optional(),
+  /** A PyTorch checkpoint saved as safetensors to start from; its content comes as the task's input of the same name. */
+  init: z.string().min(1).optional(),
   ...overrides,
 });
 export type ModelParams = z.infer<typeof modelParams>;
@@ -56,7 +59,18 @@ export function networkOf(model: ModelParams): ModelSpec {
   return Object.fromEntries(Object.entries(rest).filter(([name]) => !(name in overrides))) as unknown as ModelSpec;
 }
 
-/** What the model says itself; nothing of what it leaves to the pipeline. */
-export function overridesOf(model: ModelParams): { [name in keyof typeof overrides]?: number } {
-  return Object.fromEntries(Object.entries(model).filter(([name]) => name in overrides));
+/** How many pictures a network is given at once to predict: what it was trained on at once fits into memory. */
+export function picturesAtOnce(params: {
+  model: ModelParams;
+  batch: number;
+  micro_batch?: number | null | undefined;
+}): number {
+  const { batch, micro_batch } = settingsOf(params);
+  return micro_batch ?? batch;
+}
+
+/** The pipeline's parameters, and what the model says in their place. */
+export function settingsOf<Params extends { model: ModelParams }>(params: Params): Params {
+  const own = Object.entries(params.model).filter(([name]) => name in overrides);
+  return { ...params, ...Object.fromEntries(own) };
 }

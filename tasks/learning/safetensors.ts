@@ -3,6 +3,7 @@
 // because such files come from elsewhere.
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { InputError } from '../../engine/task.ts';
+import { shownPath } from '../tables/csv.ts';
 import type { Tensors } from './trainer.ts';
 
 export interface SafetensorsFile {
@@ -17,7 +18,7 @@ const METADATA = '__metadata__';
 
 /** Reads a file. F32 is exact; F16 and BF16 widen exactly; F64 and I64 round to float32. Errors: `decodeSafetensors`'s. */
 export function readSafetensors(path: string): SafetensorsFile {
-  return decodeSafetensors(readFileSync(path), path);
+  return decodeSafetensors(readFileSync(path), shownPath(path));
 }
 
 /** Decodes the bytes of a file. Throws an InputError that opens with `where` when the bytes are not well-formed safetensors. */
@@ -85,6 +86,9 @@ function writeAll(file: number, bytes: Uint8Array): void {
 }
 
 function split(bytes: Uint8Array, where: string): { header: Record<string, unknown>; body: Uint8Array } {
+  if (looksPickled(bytes)) {
+    throw malformed(where, 'it is what torch.save writes; save the state dictionary with safetensors.torch.save_file');
+  }
   if (bytes.length < 8) throw malformed(where, `${bytes.length} bytes are too few for a header`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(0, true);
@@ -93,6 +97,12 @@ function split(bytes: Uint8Array, where: string): { header: Record<string, unkno
   }
   const end = 8 + Number(length);
   return { header: parseHeader(bytes.subarray(8, end), where), body: bytes.subarray(end) };
+}
+
+/** A zip since PyTorch 1.6, a bare pickle before; as a header's length either would be absurd. */
+function looksPickled(bytes: Uint8Array): boolean {
+  const magic = Buffer.from(bytes.subarray(0, 4)).toString('latin1');
+  return magic === 'PK\x03\x04' || (magic.startsWith('\x80\x02') && bytes.length > 8 && bytes[7] !== 0);
 }
 
 function parseHeader(bytes: Uint8Array, where: string): Record<string, unknown> {

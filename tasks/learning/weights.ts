@@ -1,6 +1,7 @@
 // Weights from elsewhere (a PyTorch checkpoint saved as safetensors) made to fit a network: names and shapes are compared,
 // a classifier for other classes is left as it was drawn, and everything that did not match is said by name.
 import { InputError } from '../../engine/task.ts';
+import { shownPath } from '../tables/csv.ts';
 import { buildModel, type ModelSpec, type Tensors } from './models/models.ts';
 import { legacyForm, presentForm } from './models/seresnext.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -22,7 +23,7 @@ const LISTED = 8;
  * none, keeps its value in `initial`. InputError, with the names, where anything else is missing or has another shape.
  */
 export function initialFromFile(file: string, spec: ModelSpec, initial: Tensors): Fitted {
-  return fitWeights(readSafetensors(file).tensors, spec, initial, file);
+  return fitWeights(readSafetensors(file).tensors, spec, initial, shownPath(file));
 }
 
 /** As `initialFromFile`, of tensors that were read already; `where` is named in messages. */

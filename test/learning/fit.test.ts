@@ -338,10 +338,21 @@ test('a damaged checkpoint is set aside with a message, and the one before gives
     return run({ scratch, said });
   });
   expect(said[0]).toMatch(
-    /^a damaged checkpoint is set aside .*: .*checkpoint.safetensors: its digest is not that of its content$/,
+    /^a damaged checkpoint is set aside .*, the one before is used: .*checkpoint.safetensors: its digest is not that of its content$/,
   );
   expect(said[1]).toMatch(/^continuing in epoch 3 after 0 batches/);
   expect(digest(resumed)).toBe(digest(whole));
+});
+
+test('where no checkpoint is whole it says so, starts anew, and ends with the same weights', async () => {
+  const said: string[] = [];
+  const anew = await inScratch((scratch) => {
+    writeFileSync(path.join(scratch, 'checkpoint.safetensors'), 'cut off');
+    return run({ scratch, said });
+  });
+  expect(said[0]).toMatch(/^a damaged checkpoint is set aside .*, there is none before it, training starts anew: /);
+  expect(said.filter((line) => line.startsWith('continuing'))).toEqual([]);
+  expect(digest(anew)).toBe(digest(whole));
 });
 
 test('without a better epoch for the length of patience it stops, and returns the best epoch’s weights', async () => {

@@ -1,15 +1,15 @@
 // The training task as the engine runs it, bundled and with worker threads, on a small network and drawn images.
 import { fork, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError, type Task } from '../../engine/task.ts';
 import { CLASSES } from '../../tasks/classes.ts';
 import { IDENTITY } from '../../tasks/learning/augment.ts';
 import { load } from '../../tasks/learning/loader/load.ts';
 import { sigmoid } from '../../tasks/learning/predictions.ts';
-import { readSafetensors } from '../../tasks/learning/safetensors.ts';
-import { createPredictor } from '../../tasks/learning/trainer.ts';
+import { readSafetensors, writeSafetensors } from '../../tasks/learning/safetensors.ts';
+import { createPredictor, type Tensors } from '../../tasks/learning/trainer.ts';
 import { readPredictions } from '../../tasks/tables/predictions.ts';
 import {
   bundleDriver,
@@ -176,14 +176,77 @@ test('a model’s own epochs, batch and learning rate come before the pipeline�
   expect(history.map(({ lr }: { lr: number }) => lr)).toEqual([0.0005]);
 });
 
-test('a batch in parts, averaged weights and smoothed labels are asked for by the model', async () => {
+test('a batch in parts, averaged weights and smoothed labels are asked for by the model or by the pipeline', async () => {
   const said: string[] = [];
-  const asked = { ...MODEL, batch: 16, micro_batch: 4, ema: 0.9, label_smoothing: 0.05, epochs: 1 };
-  await run('refined', { said, params: { model: asked } });
+  const asked = { batch: 16, micro_batch: 4, ema: 0.9, label_smoothing: 0.05, epochs: 1 };
+  await run('refined', { said, params: { model: { ...MODEL, ...asked } } });
   expect(said).toContain('32 training images, 12 for validation, batch 16 in parts of 4');
+  await run('pipeline', { params: asked });
+  for (const name of OUTPUTS) expect(output('pipeline', name).equals(output('refined', name))).toBe(true);
   await expect(run('refined', { params: { micro_batch: 3 } })).rejects.toThrow(
     new InputError('batch 8 is no multiple of micro_batch 3'),
   );
+});
+
+test.each([{ micro_batch: 4 }, { ema: 0.9 }, { label_smoothing: 0.05 }])('%j changes what is learnt', async (asked) => {
+  const folder = Object.keys(asked)[0]!;
+  await run(folder, { params: asked });
+  expect(output(folder, 'weights').equals(output('whole', 'weights'))).toBe(false);
+});
+
+test('what is off in pipeline.yml is as if it were not there', async () => {
+  await run('off', { params: { micro_batch: null, ema: 0, label_smoothing: 0 } });
+  for (const name of OUTPUTS) expect(output('off', name).equals(output('whole', name))).toBe(true);
+});
+
+describe('init', () => {
+  const startFrom = async (name: string, tensors: Tensors | string, said: string[] = []): Promise<Tensors> => {
+    const file = at(`${name}.safetensors`);
+    if (typeof tensors === 'string') writeFileSync(file, tensors, 'latin1');
+    else writeSafetensors(file, tensors);
+    // Steps too small to see: the parameters that come out are those that went in.
+    const params = { epochs: 1, lr: 1e-30, weight_decay: 0 };
+    await run(name, { said, params, inputs: { init: [file] } });
+    return readSafetensors(at(name, 'weights')).tensors;
+  };
+  const named = (tensors: Tensors, prefix: string): Tensors =>
+    new Map([...tensors].map(([name, tensor]) => [prefix + name, tensor]));
+
+  test('starts from another training’s weights, with the prefixes that a wrapper gave them', async () => {
+    const { tensors } = readSafetensors(at('whole', 'weights'));
+    const said: string[] = [];
+    const found = await startFrom('again', named(tensors, 'module.'), said);
+    expect(found.get('classifier.1.weight')!.data).toEqual(tensors.get('classifier.1.weight')!.data);
+    expect(found.get('features.0.0.weight')!.data).toEqual(tensors.get('features.0.0.weight')!.data);
+    expect(said).toContainEqual(
+      expect.stringMatching(/^init: (\d+) of \1 tensors are taken from .*again\.safetensors$/),
+    );
+  });
+
+  test('a classifier of other classes is drawn anew, and what is not used is named', async () => {
+    const tensors = new Map(readSafetensors(at('whole', 'weights')).tensors);
+    tensors.set('classifier.1.weight', { shape: [1000, 1], data: new Float32Array(1000) });
+    tensors.set('fc.bias', { shape: [1], data: new Float32Array(1) });
+    const said: string[] = [];
+    const found = await startFrom('imagenet', tensors, said);
+    expect(found.get('classifier.1.weight')!.shape[0]).toBe(6);
+    expect(found.get('features.0.0.weight')!.data).toEqual(tensors.get('features.0.0.weight')!.data);
+    expect(said).toContain(
+      'init: the classifier "classifier.1" is for 1000 classes: a new one for 6 classes starts at random',
+    );
+    expect(said).toContain('init: not used, the network has no such tensors: fc.bias');
+  });
+
+  test('weights of another network, and what torch.save writes, are refused with what to do', async () => {
+    const tensors = new Map(readSafetensors(at('whole', 'weights')).tensors);
+    tensors.delete('features.0.0.weight');
+    await expect(startFrom('other', tensors)).rejects.toThrow(
+      /other\.safetensors: not weights of efficientnet: "features\.0\.0\.weight" is missing; save the state dictionary/,
+    );
+    await expect(startFrom('pickled', 'PK\x03\x04 and so on')).rejects.toThrow(
+      /pickled\.safetensors: .* it is what torch\.save writes; save the state dictionary with safetensors\.torch\.save_file$/,
+    );
+  });
 });
 
 test('a loss that is not a number stops it with epoch, batch and images', async () => {

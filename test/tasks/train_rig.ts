@@ -115,7 +115,7 @@ export async function runTask(task: Task<unknown>, job: Job): Promise<void> {
     node: 'test',
     params,
     input: (name) => inputs[name]![0]!,
-    inputs: (name) => inputs[name]!.map((file, fold) => ({ path: file, axes: { fold: String(fold) } })),
+    inputs: (name) => (inputs[name] ?? []).map((file, fold) => ({ path: file, axes: { fold: String(fold) } })),
     output: (name) => path.join(folder, name),
     scratch: path.join(folder, 'scratch'),
     each: () => Promise.reject(new Error('this rig has no ctx.each')),
