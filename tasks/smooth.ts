@@ -1,8 +1,8 @@
-// Smooths a model's predictions along each study's axis, with a width per class fitted on out-of-fold predictions only.
+// Smooths a model's predictions along each series' axis, with a width per class fitted on out-of-fold predictions only.
 import { writeFileSync } from 'node:fs';
 import { defineTask } from '../engine/task.ts';
 import { applySmoothing, fitSmoothing, type Search } from './smoothing/fit.ts';
-import { stacksOf } from './smoothing/stacks.ts';
+import { STACK_COLUMNS, stacksOf } from './smoothing/stacks.ts';
 import { groupsOf, lossChange } from './statistics/losses.ts';
 import { labelsOf, readLabels } from './tables/labels.ts';
 import { readMetadataColumns } from './tables/metadata.ts';
@@ -10,7 +10,6 @@ import { readPredictions, writePredictions } from './tables/predictions.ts';
 
 const SEARCH: Search = { smallestSigmaMm: 0.5, largestSigmaMm: 20, gridPoints: 12, toleranceMm: 0.01 };
 
-const COLUMNS = ['Image', 'StudyInstanceUID', 'ImagePositionPatient_2'] as const;
 const REPLICATES = 1000;
 const SEED = 1;
 
@@ -19,9 +18,9 @@ export default defineTask({
     const oof = readPredictions(context.input('oof'));
     const test = readPredictions(context.input('test'));
     const labels = labelsOf(oof.images, readLabels(context.input('labels')));
-    const table = await readMetadataColumns(context.input('train_table'), [...COLUMNS, 'PatientID']);
+    const table = await readMetadataColumns(context.input('train_table'), [...STACK_COLUMNS, 'PatientID']);
     const stacks = stacksOf(oof.images, table);
-    const testStacks = stacksOf(test.images, await readMetadataColumns(context.input('test_table'), COLUMNS));
+    const testStacks = stacksOf(test.images, await readMetadataColumns(context.input('test_table'), STACK_COLUMNS));
 
     const fit = fitSmoothing(oof.values, labels, stacks, SEARCH);
     context.log(`sigma in mm: ${JSON.stringify(fit.sigmaMm)}; any raised to the largest subtype: ${fit.raiseAny}`);

@@ -70,7 +70,7 @@ function verdict(findings: Findings): string {
       holds: smoothed.length === models.length,
       text:
         smoothed.length === models.length
-          ? "Smoothing along the study's axis lowers the loss of every model."
+          ? 'Smoothing along the axis of each series lowers the loss of every model.'
           : `Smoothing lowers the loss of ${smoothed.length} of ${models.length} models${smoothed.length > 0 ? ` (${named(smoothed)})` : ''}; the others' predictions are left untouched.`,
     },
     {

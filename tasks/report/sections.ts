@@ -61,7 +61,7 @@ export function combiningSection(findings: Findings): string {
     '<h3>Models and ensemble</h3>',
     modelTable(findings),
     stackingTable(findings),
-    "<h3>Smoothing along the study's axis</h3>",
+    '<h3>Smoothing along the axis of each series</h3>',
     smoothingTable(findings),
     '<h3>Test-time augmentation</h3>',
     `<p>Out-of-fold predictions as the mean of four views (identity, mirrored, rotated by −10° and +10°) against the identity alone, both untouched by smoothing. Smoothing and ensemble are fitted on the identity alone.</p>`,

@@ -1,4 +1,4 @@
-// Smoothing of predictions along a study's axis: p'(z) = sum_k w_k p(z_k) / sum_k w_k, w falling with distance as a Gaussian.
+// Smoothing of predictions along a series' axis: p'(z) = sum_k w_k p(z_k) / sum_k w_k, w falling with distance as a Gaussian.
 // Each pair of neighbours is weighed once for both, and its weight kept for the next pair as far apart: slices lie at equal
 // distances nearly always, so that most weights cost no exponential.
 import type { Stacks } from './stacks.ts';

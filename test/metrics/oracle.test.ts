@@ -61,7 +61,12 @@ test("the smoothing's width has the loss that a bounded minimiser finds", () => 
     untouched: number;
   };
   const table = values.flatMap((_, s) =>
-    positions.map((at, i) => ({ Image: `${s}-${i}`, StudyInstanceUID: `${s}`, ImagePositionPatient_2: at })),
+    positions.map((at, i) => ({
+      Image: `${s}-${i}`,
+      StudyInstanceUID: `${s}`,
+      SeriesInstanceUID: null,
+      ImagePositionPatient_2: at,
+    })),
   );
   const everywhere = <T>(of: number[][], make: (all: number[]) => T): T =>
     make(of.flat().flatMap((value) => CLASSES.map(() => value)));

@@ -191,7 +191,7 @@ describe('the report', () => {
     const html = read('index.html');
     const says = (text: RegExp): boolean => text.test(html);
     expect(says(/Test-time augmentation lowers the loss of every model\./)).toBe(true);
-    expect(says(/Smoothing along the study's axis lowers the loss of every model\./)).toBe(true);
+    expect(says(/Smoothing along the axis of each series lowers the loss of every model\./)).toBe(true);
     expect(metrics.ensemble_change.value).toBeLessThan(0);
     const change = /better than the best single model, \w+: change of loss −0\.\d{4} \(−0\.\d{4} to .?0\.\d{4}\)/;
     expect(says(change)).toBe(true);

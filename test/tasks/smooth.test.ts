@@ -18,11 +18,12 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 const SEARCH: Search = { smallestSigmaMm: 0.5, largestSigmaMm: 20, gridPoints: 8, toleranceMm: 0.01 };
 
-function stacks(slices: readonly Slice[]) {
-  const table = slices.map(({ image, study, positionMm }) => ({
-    Image: image,
-    StudyInstanceUID: study,
-    ImagePositionPatient_2: positionMm,
+function stacks(slices: readonly Slice[], seriesOf: (slice: Slice) => string | null = () => null) {
+  const table = slices.map((slice) => ({
+    Image: slice.image,
+    StudyInstanceUID: slice.study,
+    SeriesInstanceUID: seriesOf(slice),
+    ImagePositionPatient_2: slice.positionMm,
   }));
   return stacksOf(
     slices.map((slice) => slice.image),
@@ -77,12 +78,22 @@ test('neighbours are those of the same study, whatever the order of the images',
   expect([...found]).toEqual([1, 0, 1, 0, 1, 0]);
 });
 
+test('neighbours are those of the same series: a study with two kernels is two stacks in one place', () => {
+  const slices = ['soft', 'bone'].flatMap((series) =>
+    stack([0, 5, 10]).map((slice) => ({ ...slice, image: `${series} ${slice.image}` })),
+  );
+  const ours = stacks(slices, ({ image }) => image.split(' ')[0]!);
+  expect([...smoothed(Float64Array.from([1, 1, 1, 0, 0, 0]), ours, 5)]).toEqual([1, 1, 1, 0, 0, 0]);
+  const alone = smoothed(Float64Array.from([0, 1, 0.5]), stacks(slices.slice(0, 3)), 5);
+  expect(smoothed(Float64Array.from([0, 1, 0.5, 1, 0, 1]), ours, 5).slice(0, 3)).toEqual(alone);
+});
+
 test('an image without metadata has no neighbours and stays as it is', () => {
   const one = stacksOf(
     ['a', 'b', 'c'],
     [
-      { Image: 'a', StudyInstanceUID: 's', ImagePositionPatient_2: 0 },
-      { Image: 'c', StudyInstanceUID: 's', ImagePositionPatient_2: 5 },
+      { Image: 'a', StudyInstanceUID: 's', SeriesInstanceUID: null, ImagePositionPatient_2: 0 },
+      { Image: 'c', StudyInstanceUID: 's', SeriesInstanceUID: null, ImagePositionPatient_2: 5 },
     ],
   );
   const [a, b, c] = smoothed(Float64Array.from([1, 0.25, 0]), one, 10);
