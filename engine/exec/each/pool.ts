@@ -1,6 +1,6 @@
-// Spreads the items of `ctx.each` over worker threads. The first tenth of a second is spent on the task's own thread: it shows
-// what an item costs, and so how many threads, each worth some 0.2 s of starting, the rest deserves, and how many items make
-// a batch. Answers come in whatever order; the caller sorts them by index.
+// Spreads the items of `ctx.each` over threads. The task's own thread begins: a tenth of a second shows what an item costs, and so
+// how many more threads, each worth some 0.2 s of starting, the rest deserves, and how many items make a batch. It goes on beside
+// them: its code is warm, theirs is not. Answers come in whatever order; the caller sorts them by index.
 import { setImmediate } from 'node:timers/promises';
 import { Worker as Thread } from 'node:worker_threads';
 import type { Doer, ItemDone, ItemFailed, ItemSetup, ItemTask } from './item.ts';
@@ -30,26 +30,30 @@ const AHEAD = 2;
 /** Rejects with the first failure of an item or with the signal's reason, after what was under way has been taken. */
 export async function doItems(work: PoolWork): Promise<void> {
   const queue = createQueue(work);
-  while (queue.left() > 0) {
-    const threads = Math.min(Math.floor(work.cores), Math.ceil((queue.left() * queue.itemMs()) / WORTH_A_THREAD_MS));
-    if (threads > 1) return onThreads(work, queue, threads);
-    for (const endMs = performance.now() + SLICE_MS; queue.left() > 0 && performance.now() < endMs; ) {
-      await setImmediate(); // Lets a signal in.
-      work.signal.throwIfAborted();
-      const begunMs = performance.now();
-      queue.take(await work.here(queue.next()), performance.now() - begunMs);
-      queue.throwIfFailed();
-    }
+  await workHere(work, queue, SLICE_MS);
+  const threads = Math.min(Math.floor(work.cores), Math.ceil((queue.left() * queue.itemMs()) / WORTH_A_THREAD_MS)) - 1;
+  if (threads > 0) await workBeside(work, queue, threads);
+  else await workHere(work, queue, Number.POSITIVE_INFINITY);
+  queue.throwIfFailed();
+  work.signal.throwIfAborted();
+}
+
+async function workHere(work: PoolWork, queue: Queue, forMs: number): Promise<void> {
+  for (const endMs = performance.now() + forMs; queue.goesOn() && performance.now() < endMs; ) {
+    await setImmediate(); // Lets a signal in, and the answers of threads.
+    const begunMs = performance.now();
+    if (queue.goesOn()) queue.take(await work.here(queue.next()), performance.now() - begunMs);
   }
 }
 
 interface Queue {
   left(): number;
+  /** There is more to give, and no reason to stop. */
+  goesOn(): boolean;
   next(): ItemTask[];
   take(answers: readonly (ItemDone | ItemFailed)[], ms: number): void;
   /** What an item costs by the last batch; 0 before the first. */
   itemMs(): number;
-  failed(): boolean;
   throwIfFailed(): void;
 }
 
@@ -59,6 +63,7 @@ function createQueue(work: PoolWork): Queue {
   let failure: ItemFailed['error'] | null = null;
   return {
     left: () => work.count - at,
+    goesOn: () => at < work.count && !failure && !work.signal.aborted,
     next() {
       const size = itemMs === 0 ? 1 : Math.max(1, Math.min(MAX_BATCH, Math.round(BATCH_MS / itemMs)));
       const end = Math.min(work.count, at + size);
@@ -77,7 +82,6 @@ function createQueue(work: PoolWork): Queue {
       if (done.length > 0) work.take(done);
     },
     itemMs: () => itemMs,
-    failed: () => failure !== null,
     throwIfFailed() {
       if (!failure) return;
       const { name, message, stack } = failure;
@@ -86,23 +90,27 @@ function createQueue(work: PoolWork): Queue {
   };
 }
 
-async function onThreads(work: PoolWork, queue: Queue, count: number): Promise<void> {
+async function workBeside(work: PoolWork, queue: Queue, count: number): Promise<void> {
   const threads = Array.from({ length: count }, () => new Thread(work.program, { workerData: work.setup }));
+  // Towards the end nobody gets an item to wait for while another has none.
+  const ahead = () => (queue.left() > count + 1 ? AHEAD : 1);
   try {
-    await Promise.all(threads.map((thread) => feed(thread, work, queue)));
+    await Promise.all([
+      ...threads.map((thread) => feed(thread, queue, ahead)),
+      workHere(work, queue, Number.POSITIVE_INFINITY),
+    ]);
   } finally {
+    for (const thread of threads) thread.removeAllListeners();
     await Promise.all(threads.map((thread) => thread.terminate()));
   }
-  queue.throwIfFailed();
-  work.signal.throwIfAborted();
 }
 
-/** Resolves when the thread has answered all that it was given and there is nothing more to give. */
-function feed(thread: Thread, work: PoolWork, queue: Queue): Promise<void> {
+/** Resolves when the thread has answered all that it was given and there is nothing more to give, or when it is lost. */
+function feed(thread: Thread, queue: Queue, ahead: () => number): Promise<void> {
   return new Promise((resolve, reject) => {
     const given: ItemTask[][] = [];
     const giveMore = () => {
-      while (given.length < AHEAD && queue.left() > 0 && !queue.failed() && !work.signal.aborted) {
+      while (given.length < ahead() && queue.goesOn()) {
         const tasks = queue.next();
         given.push(tasks);
         thread.postMessage(tasks);
@@ -122,8 +130,10 @@ function feed(thread: Thread, work: PoolWork, queue: Queue): Promise<void> {
       }
     });
     const lost = (why: string) => {
-      const first = given[0]?.[0]?.key;
-      reject(new Error(`a worker thread ended${first === undefined ? '' : ` at or after ${first}`}: ${why}`));
+      const first = given[0]?.[0];
+      const message = `a worker thread ended${first === undefined ? '' : ` at or after ${first.key}`}: ${why}`;
+      queue.take([{ index: first?.index ?? -1, error: { name: 'Error', message, stack: message } }], 0);
+      resolve();
     };
     thread.on('error', (error) => lost(error instanceof Error ? error.message : String(error)));
     thread.on('exit', (code) => lost(`exit code ${code}`));
