@@ -12,6 +12,7 @@
 // Merkle nodes stay: they tell `why` what changed in folders, and cost 100 bytes a file.
 import { readdirSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
+import { readTree } from './contents.ts';
 import type { Database } from './database.ts';
 import { acquireLock, type LockOwner } from './lock.ts';
 import type { Shelf } from './save.ts';
@@ -117,11 +118,11 @@ function reach(database: Database, request: CollectRequest, keeps: (id: string) 
   const visit = (folder: Digest): void => {
     if (seen.has(folder)) return;
     seen.add(folder);
-    const head = database.read('trees', folder);
+    const head = readTree(database, folder);
     for (const digest of head ? decodeFolder(head).chunks : []) {
       if (seen.has(digest)) continue;
       seen.add(digest);
-      const chunk = database.read('trees', digest);
+      const chunk = readTree(database, digest);
       for (const line of chunk ? decodeChunk(chunk) : []) {
         if (line.folder) visit(line.digest);
         else files.add(line.digest);

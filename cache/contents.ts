@@ -1,7 +1,7 @@
 // What is in a folder's tree, read by its digest from the index alone: the flat list of its files, and what changed
 // between two folders. Chunks that two folders share are never read.
 import type { Database } from './database.ts';
-import { decodeChunk, decodeFolder, type Line } from './tree.ts';
+import { decodeChunk, decodeFolder, isTree, type Line } from './tree.ts';
 import type { Digest } from './types.ts';
 
 export interface FileLine {
@@ -25,16 +25,27 @@ export interface Difference {
   readonly changes: Change[];
 }
 
+/**
+ * A node of the tree, if its bytes are what its digest says: files would be restored under wrong names by one that is not.
+ * Such a one goes, so that it is written again when it is next made.
+ */
+export function readTree(database: Database, digest: Digest): Buffer | null {
+  const value = database.read('trees', digest);
+  if (!value || isTree(digest, value)) return value;
+  database.write('trees', digest, null);
+  return null;
+}
+
 /** Lines of one folder, sorted; null when a node of the tree is not in the index. */
 export function linesOf(database: Database, folder: Digest): Line[] | null {
-  const head = database.read('trees', folder);
+  const head = readTree(database, folder);
   return head && readChunks(database, decodeFolder(head).chunks);
 }
 
 function readChunks(database: Database, digests: Iterable<Digest>): Line[] | null {
   const lines: Line[] = [];
   for (const digest of digests) {
-    const chunk = database.read('trees', digest);
+    const chunk = readTree(database, digest);
     if (!chunk) return null;
     for (const line of decodeChunk(chunk)) lines.push(line);
   }
@@ -69,7 +80,7 @@ type Tally = { total: number; readonly changes: Change[] };
 
 function compare(db: Database, before: Digest, after: Digest, prefix: string, limit: number, tally: Tally): boolean {
   if (before === after) return true;
-  const heads = [db.read('trees', before), db.read('trees', after)];
+  const heads = [readTree(db, before), readTree(db, after)];
   if (!heads[0] || !heads[1]) return false;
   const chunks = [new Set(decodeFolder(heads[0]).chunks), new Set(decodeFolder(heads[1]).chunks)] as const;
   const old = readChunks(

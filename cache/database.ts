@@ -1,16 +1,14 @@
 // The index: one LMDB environment with the records, the stat cache and the trees. Writes gather in memory, are seen by
 // this process at once, and reach the disk in one transaction at the next `flush`. Several processes may have it open.
 // Not for network file systems: LMDB's lock lives in shared memory.
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { type Database as Lmdb, open, type RootDatabase } from 'lmdb';
 import type { Counters } from './counters.ts';
-import { copyOfIndex, enterIndex, suspectIndex } from './health.ts';
+import { enterIndex, suspectIndex } from './health.ts';
+import { countOf } from './pages.ts';
 import { bootNumber } from './process.ts';
-
-/** Records and hints of the caller, as JSON values. */
-export type Space = 'records' | 'nodes' | 'code' | 'meta';
-/** Our own, as bytes: what was hashed where, Merkle nodes, small files, and folders whose every file was stored. */
-export type Table = 'stats' | 'trees' | 'small' | 'stored';
+import { copyOfIndex } from './repair.ts';
+import { SPACES, type Space, TABLES, type Table } from './tables.ts';
 
 export interface Database {
   /** A damaged index was found and replaced: what to tell a person. */
@@ -43,13 +41,12 @@ export interface Write {
   readonly value: unknown;
 }
 
-const SPACES: readonly Space[] = ['records', 'nodes', 'code', 'meta'];
-const TABLES: readonly Table[] = ['stats', 'trees', 'small', 'stored'];
 /** LMDB's keys end at 1,978 bytes; a path may have 4,096. */
 const MAX_ID = 1800;
 
 export function openDatabase(path: string, counters: Counters): Database {
-  const health = enterIndex(path, [...SPACES.map((name) => `${name}:json`), ...TABLES.map((name) => `${name}:binary`)]);
+  const openedMs = performance.now();
+  const health = enterIndex(path);
   const root: RootDatabase = open({ path, maxDbs: 16 });
   const stores = new Map<string, Lmdb>();
   for (const name of SPACES) stores.set(name, root.openDB({ name, encoding: 'json' }));
@@ -102,7 +99,9 @@ export function openDatabase(path: string, counters: Counters): Database {
     peek(table, key) {
       const own = waiting.get(table)!;
       if (own.has(key)) return (own.get(key) as Buffer | undefined) ?? null;
-      return stores.get(table)!.getBinaryFast(key) ?? null;
+      // Longer than it says: lmdb reads into one buffer and only sets its length.
+      const bytes = stores.get(table)!.getBinaryFast(key);
+      return bytes?.subarray(0, bytes.length) ?? null;
     },
     has(table, key) {
       const own = waiting.get(table)!;
@@ -148,21 +147,37 @@ export function openDatabase(path: string, counters: Counters): Database {
       }
     },
     async close() {
-      if (recorded) await copyIndex(root, path);
+      if (recorded && isCopyDue(path, (performance.now() - openedMs) / 1000)) await copyIndex(root, path);
       await root.close();
       health.leave();
     },
   };
 }
 
-/** Larger than this, a copy a run would cost more than it is worth. */
+/** Larger than this, a copy would cost more than it is worth. */
 const MOST_COPIED_BYTES = 2 ** 30;
+const COPIED_BYTES_A_SECOND = 2 ** 27;
+/** Of the time that the work took, and of the records that are in no copy. */
+const WORTH_SHARE = 0.02;
+const NEW_SHARE = 0.1;
 
-/** What takes the place of an index that was damaged. A copy that fails is only a copy less. */
+/**
+ * A copy is what is left where the index is lost as a whole. It costs its size, so it is made where the work took long
+ * beside it, and else when the index has grown: what may be lost is cheap to make again, or little.
+ */
+function isCopyDue(path: string, seconds: number): boolean {
+  const copy = copyOfIndex(path);
+  const { size } = statSync(path);
+  if (size > MOST_COPIED_BYTES) return false;
+  if (!existsSync(copy) || size / COPIED_BYTES_A_SECOND < seconds * WORTH_SHARE) return true;
+  const boot = bootNumber();
+  return countOf(path, boot, 'records') > countOf(copy, boot, 'records') * (1 + NEW_SHARE);
+}
+
+/** A copy that fails is only a copy less. */
 async function copyIndex(root: RootDatabase, path: string): Promise<void> {
   const unfinished = `${copyOfIndex(path)}.${process.pid}`;
   try {
-    if (statSync(path).size > MOST_COPIED_BYTES) return;
     await root.backup(unfinished, true);
     const file = openSync(unfinished, 'r+');
     fsyncSync(file);

@@ -1,28 +1,18 @@
-// Is the index whole? LMDB reads its file through memory, so a file that was cut short or overwritten ends the process by a
-// signal rather than with an error. So before it is opened: the two heads are read, and the file must be as long as they
-// say. If a process that had it open died (by a kill, or by that very signal), every value is read once by a process that
-// may die of it. An index that fails is moved to damaged/, and the copy of the last good one takes its place; results
-// recorded since then are made again, or are lost with it: nothing is taken for done that is not.
+// Is the index whole? LMDB reads its file through memory and trusts it, so a file that was cut short or overwritten ends the
+// process by a signal rather than with an error. So before it is opened: the heads are read, and the file must be as long
+// as they say. If a process that had it open died (by a kill, or by that very signal), all of it is looked through by a
+// reader that trusts nothing (`pages.ts`), and what fails is replaced by what can be read of it and of its last copy
+// (`repair.ts`). Nothing is taken for done that is not: what is lost is made again.
 //
-// Head of a page 0 or 1 (little endian): at 24 u32 magic, 28 u32 version, 48 u32 page size, 144 u64 last page, 152 u64
-// transaction.
-import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { createRequire } from 'node:module';
+// open/ holds a marker for each process that has the index open, and `repairing` while one looks through it. That one does so
+// only when it has the index alone: it writes `repairing` and then reads the markers, the others write theirs and then look
+// for `repairing`, so that at least one of two sees the other.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { identify, isAlive } from './process.ts';
+import { faultOf, headFault } from './pages.ts';
+import { bootNumber, identify, isAlive } from './process.ts';
+import { rebuildIndex } from './repair.ts';
 
 export interface Health {
   /** What was found and done, for a person; null when the index was whole or is new. */
@@ -31,27 +21,26 @@ export interface Health {
   leave(): void;
 }
 
-const MAGIC = 0xbeefc0de;
 const SUSPECT = 'suspect';
-const WALK = `const { open } = require(process.argv[1]);
-const root = open({ path: process.argv[2], maxDbs: 16, readOnly: true });
-for (const name of process.argv[3].split(',')) {
-  const [table, encoding] = name.split(':');
-  let store; try { store = root.openDB({ name: table, encoding }); } catch { continue; }
-  if (store) for (const { key, value } of store.getRange()) if (typeof key !== 'string' || value === undefined) process.exit(1);
-}`;
+const REPAIRING = 'repairing';
+const PAUSE_MS = 10;
 
-/** To be called before LMDB opens `index`. `tables`: names with their encodings, `records:json`. */
-export function enterIndex(index: string, tables: readonly string[]): Health {
-  const markers = join(dirname(index), 'open');
-  mkdirSync(markers, { recursive: true });
-  const died = removeDead(markers);
-  const fault = existsSync(index) ? (headFault(index) ?? (died ? walkFault(index, tables) : null)) : null;
-  const repaired = fault === null ? null : setAside(index, fault);
-  const { pid, started } = identify();
-  const mine = join(markers, `${pid}~${encodeURIComponent(started)}~${Math.random().toString(36).slice(2)}`);
-  writeFileSync(mine, '');
-  return { repaired, leave: () => rmSync(mine, { force: true }) };
+/** To be called before LMDB opens `index`. Throws when it is damaged and others have it open. */
+export function enterIndex(index: string): Health {
+  const folder = join(dirname(index), 'open');
+  mkdirSync(folder, { recursive: true });
+  for (;;) {
+    const mine = join(folder, nameOfMarker());
+    writeFileSync(mine, '');
+    const leave = () => rmSync(mine, { force: true });
+    const others = readMarkers(folder, mine);
+    const fault = existsSync(index) ? headFault(index) : null;
+    if (!others.isRepairing && others.dead.length === 0 && fault === null) return { repaired: null, leave };
+    const repaired = takeRepair(folder) && repairAlone(index, folder, mine);
+    if (repaired !== false) return { repaired, leave };
+    leave();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+  }
 }
 
 /** A value could not be read: the next to open the index looks at all of it. */
@@ -63,60 +52,64 @@ export function suspectIndex(index: string): void {
   }
 }
 
-export const copyOfIndex = (index: string) => index.replace(/\.mdb$/, '.copy.mdb');
-
-function removeDead(markers: string): boolean {
-  let died = false;
-  for (const name of readdirSync(markers)) {
-    const [pid, started] = name.split('~').map(decodeURIComponent);
-    if (started !== undefined && isAlive({ pid: Number(pid), started })) continue;
-    rmSync(join(markers, name), { force: true });
-    died = true;
-  }
-  return died;
-}
-
-export function headFault(index: string): string | null {
-  const file = openSync(index, 'r');
+function repairAlone(index: string, folder: string, mine: string): string | null {
   try {
-    const { size } = fstatSync(file);
-    let newest: { transaction: bigint; lastPage: bigint; pageSize: number } | null = null;
-    const head = Buffer.alloc(160);
-    for (let page = 0, pageSize = 0; page < 2; page++) {
-      if (readSync(file, head, 0, 160, page * pageSize) < 160 || head.readUInt32LE(24) !== MAGIC)
-        return `it has ${size} bytes and no head`;
-      pageSize = head.readUInt32LE(48) || 4096;
-      const transaction = head.readBigUInt64LE(152);
-      if (!newest || transaction > newest.transaction)
-        newest = { transaction, lastPage: head.readBigUInt64LE(144), pageSize };
+    const { dead, living } = readMarkers(folder, mine);
+    const fault = existsSync(index) ? headFault(index) : null;
+    if (living.length > 0) {
+      // They work with it: what died left nothing that hinders them. The markers stay for who has it alone.
+      if (fault === null) return null;
+      throw new Error(
+        `the cache's index ${index} is damaged: ${fault}. Wait for what else uses it to end (${living.join(', ')}), then run again: it will be repaired.`,
+      );
     }
-    const wanted = (newest!.lastPage + 1n) * BigInt(newest!.pageSize);
-    return BigInt(size) < wanted ? `it has ${size} bytes of ${wanted}` : null;
+    const found = fault ?? inside(index, dead);
+    const repaired = found === null ? null : rebuildIndex(index, found);
+    for (const name of dead) rmSync(join(folder, name), { force: true });
+    return repaired;
   } finally {
-    closeSync(file);
+    rmSync(join(folder, REPAIRING), { force: true });
   }
 }
 
-function walkFault(index: string, tables: readonly string[]): string | null {
-  const lmdb = createRequire(import.meta.url).resolve('lmdb');
-  const walked = spawnSync(process.execPath, ['-e', WALK, lmdb, index, tables.join(',')], { stdio: 'ignore' });
-  return walked.status === 0 ? null : 'some of it cannot be read';
+function inside(index: string, dead: readonly string[]): string | null {
+  if (!existsSync(index) || dead.length === 0) return null;
+  return faultOf(index, bootNumber()) ?? (dead.includes(SUSPECT) ? 'a value in it could not be read' : null);
 }
 
-function setAside(index: string, fault: string): string {
-  const folder = join(dirname(index), 'damaged');
-  mkdirSync(folder, { recursive: true });
-  const aside = join(folder, `${basename(index)}.${new Date().toISOString().replace(/[:.]/g, '-')}`);
-  renameSync(index, aside);
-  rmSync(`${index}-lock`, { force: true });
-  const copy = copyOfIndex(index);
-  const whole = existsSync(copy) && headFault(copy) === null;
-  if (whole) {
-    copyFileSync(copy, `${index}.new`);
-    renameSync(`${index}.new`, index);
+function takeRepair(folder: string): boolean {
+  const file = join(folder, REPAIRING);
+  try {
+    writeFileSync(file, nameOfMarker(), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  const now = whole
-    ? 'the copy made after the last run that ended well took its place'
-    : 'there was no copy of it, so an empty one took its place';
-  return `the cache's index ${index} was damaged: ${fault}. It was moved to ${aside}; ${now}. What it no longer knows is made again.`;
+  try {
+    if (!isLiving(readFileSync(file, 'utf8'))) rmSync(file, { force: true });
+  } catch {
+    // It ended this instant.
+  }
+  return false;
+}
+
+function readMarkers(folder: string, mine: string) {
+  const found = { isRepairing: false, dead: [] as string[], living: [] as string[] };
+  for (const name of readdirSync(folder)) {
+    if (name === REPAIRING) found.isRepairing = true;
+    else if (name !== basename(mine)) (name !== SUSPECT && isLiving(name) ? found.living : found.dead).push(name);
+  }
+  return found;
+}
+
+function nameOfMarker(): string {
+  const { pid, started } = identify();
+  const random = Math.random().toString(36).slice(2);
+  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), random].join('~');
+}
+
+/** Of a process on another machine it cannot be told whether it lives: it is taken to. */
+function isLiving(name: string): boolean {
+  const [host, pid, started, random] = name.split('~').map(decodeURIComponent);
+  return random !== undefined && (host !== hostname() || isAlive({ pid: Number(pid), started: started! }));
 }

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { type Collection, type CollectRequest, collect } from './collect.ts';
 import { type Difference, difference, type FileLine, filesOf } from './contents.ts';
 import { type Counters, newCounters } from './counters.ts';
-import { openDatabase, type Space, type Write } from './database.ts';
+import { openDatabase, type Write } from './database.ts';
 import type { LinkOption } from './link.ts';
 import { newLooker } from './look.ts';
 import { openObjects } from './objects.ts';
 import { newPublisher } from './publish.ts';
 import { restoreArtifact } from './restore.ts';
 import { type Shelf, saveArtifact } from './save.ts';
+import type { Space } from './tables.ts';
 import type { Digest, Entry } from './types.ts';
 import { type ArtifactDamage, artifactDamage, type Verification, verifyStore } from './verify.ts';
 
@@ -18,9 +19,10 @@ export type { Collection, CollectRequest } from './collect.ts';
 export type { Change, Difference, FileLine } from './contents.ts';
 export type { Counters } from './counters.ts';
 export { StoreDamage } from './damage.ts';
-export type { Space, Write } from './database.ts';
+export type { Write } from './database.ts';
 export { frame, hashValue, type Json, sha256 } from './digest.ts';
 export { acquireLock, type Lock, type LockOptions, type LockOwner } from './lock.ts';
+export type { Space } from './tables.ts';
 export type { Digest, Entry, Key } from './types.ts';
 export type { ArtifactDamage, Damaged, Verification } from './verify.ts';
 

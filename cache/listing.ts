@@ -128,6 +128,7 @@ export function isFresh(listing: Listing, at: number, stat: Stat): boolean {
  * Gives the digest, or null.
  */
 export function freshDigest(packed: Buffer, stat: Stat, boot: number): string | null {
+  if (!isPacked(packed) || packed.length < HEADER + WIDTH * 8 + 33) return null;
   const flags = packed[HEADER + WIDTH * 8 + 32]!;
   if (flags & (FOLDER | RACY)) return null;
   if (flags & YOUNG && packed.readUInt32LE(8) !== boot) return null;
@@ -171,8 +172,8 @@ export function pack(listing: Listing, start: number, end: number, boot: number)
   return packed;
 }
 
-/** Joins packed chunks into one listing; young lines of an earlier boot become racy. Throws on what `pack` never wrote. */
-export function unpack(chunks: readonly Buffer[], boot: number): Listing {
+/** Joins packed chunks into one listing; young lines of an earlier boot become racy. Null where names are missing. */
+export function unpack(chunks: readonly Buffer[], boot: number): Listing | null {
   const total = chunks.reduce((sum, chunk) => sum + chunk.readUInt32LE(0), 0);
   const listing = emptyListing(total);
   const stats = bytesOf(listing.stats);
@@ -182,18 +183,39 @@ export function unpack(chunks: readonly Buffer[], boot: number): Listing {
     const digests = HEADER + count * WIDTH * 8;
     const flags = digests + count * 32;
     const names = flags + count;
-    if (chunk.length !== names + chunk.readUInt32LE(4)) throw new Error('internal error: a torn listing in the index');
     stats.set(chunk.subarray(HEADER, digests), first * WIDTH * 8);
     listing.digests.set(chunk.subarray(digests, flags), first * 32);
     listing.flags.set(chunk.subarray(flags, names), first);
     if (chunk.readUInt32LE(8) !== boot) distrustYoung(listing.flags, first, first + count);
     if (count > 0) {
       const split = chunk.toString('utf8', names).split('\0');
+      if (split.length !== count) return null;
       for (let at = 0; at < count; at++) listing.names[first + at] = split[at]!;
     }
     first += count;
   }
   return listing;
+}
+
+/** Is it as long as it says? */
+export function isPacked(chunk: Buffer): boolean {
+  return (
+    chunk.length >= HEADER && chunk.length === HEADER + chunk.readUInt32LE(0) * (WIDTH * 8 + 33) + chunk.readUInt32LE(4)
+  );
+}
+
+/** The names in packed chunks, with a zero byte between. */
+export function packedNames(chunks: readonly Buffer[]): string {
+  return chunks.map((chunk) => chunk.toString('utf8', chunk.length - chunk.readUInt32LE(4))).join('\0');
+}
+
+/** Names of the folders in a packed chunk. */
+export function packedFolders(chunk: Buffer): string[] {
+  const count = chunk.readUInt32LE(0);
+  const flags = chunk.subarray(HEADER + count * (WIDTH * 8 + 32), HEADER + count * (WIDTH * 8 + 33));
+  if (!flags.some((flag) => flag & FOLDER)) return [];
+  const names = packedNames([chunk]).split('\0');
+  return names.filter((_, at) => flags[at]! & FOLDER);
 }
 
 function distrustYoung(flags: Uint8Array, start: number, end: number): void {

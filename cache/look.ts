@@ -1,11 +1,12 @@
 // What lies at a path now: from the memo of this process, else by stat against the index, else by hashing.
+import { availableParallelism } from 'node:os';
 import type { Counters } from './counters.ts';
 import type { Database } from './database.ts';
-import { digestAt, EXECUTABLE, FOLDER, fileItem, find, RACY, YOUNG } from './listing.ts';
-import { freshFile, storeFile } from './manifest.ts';
+import { digestAt, EXECUTABLE, FOLDER, fileItem, find, packedFolders, RACY, YOUNG } from './listing.ts';
+import { freshFile, knownFiles, loadPacked, type PackedFolder, storeFile } from './manifest.ts';
 import { drop, type Folder, type Found, type Memo, newMemo, recall, remember } from './memo.ts';
+import { MANY_FILES, type Recheck, type Rechecked, startRecheck, toShared } from './recheck.ts';
 import { isExecutable, isFolder, isRacy, isRacyOwn, isYoung, type Stat, statOrNull } from './stat.ts';
-import { newStatThreads, type StatTable, type StatThreads } from './statThreads.ts';
 import { type Hashed, hashFile, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
 import { folderId, refuseOddFile, type Walk, type Walking, walkFolder } from './walk.ts';
@@ -31,7 +32,8 @@ interface Digested {
   readonly stat: Stat;
 }
 
-export function newLooker(database: Database, counters: Counters): Looker {
+/** `manyFiles`: from here on known files are asked for on threads. */
+export function newLooker(database: Database, counters: Counters, manyFiles = MANY_FILES): Looker {
   const memo = newMemo();
   const hints = new Map<string, { hashed: Hashed; own: boolean }>();
 
@@ -71,6 +73,7 @@ export function newLooker(database: Database, counters: Counters): Looker {
   };
 
   function* discover(path: string, digest: Walk['digest'], useMemo: boolean): Walking<Found | null> {
+    const takenMs = Date.now();
     const stat = statOrNull(path);
     counters.stats++;
     if (!stat) return 'missing';
@@ -78,36 +81,52 @@ export function newLooker(database: Database, counters: Counters): Looker {
       refuseOddFile(path, stat);
       return lookAtFile(path, stat, digest);
     }
-    const folder = yield* walkFolder(walk(digest, useMemo), path, [folderId(stat)]);
+    const folder = yield* walkFolder(walk(digest, useMemo), path, { stat, takenMs }, [folderId(stat)]);
     return folder && { folder };
   }
 
-  async function warmOne(path: string, jobs: Job[], threads: StatThreads): Promise<void> {
-    if (recall(memo, path)) return;
-    const later: Walk['digest'] = (inner, stat) => {
-      jobs.push({ path: inner, sizeBytes: stat.size, mtimeMs: stat.mtimeMs });
-      return null;
+  /** Null where it is not worth its threads. */
+  function recheckMany(paths: readonly string[]): Recheck | null {
+    const unseen = paths.filter((path) => !recall(memo, path));
+    const files = unseen.reduce((sum, path) => sum + knownFiles(database, path), 0);
+    if (files < manyFiles || availableParallelism() < 2) return null;
+    const folders = new Map<string, PackedFolder>();
+    const gather = (path: string): void => {
+      const packed = loadPacked(database, path, toShared);
+      if (!packed || folders.has(path)) return;
+      folders.set(path, packed);
+      for (const chunk of packed.packed) for (const name of packedFolders(chunk)) gather(`${path}/${name}`);
     };
-    const found = await inSlices(discover(path, later, true), threads);
-    if (found) remember(memo, path, found);
+    for (const path of unseen) gather(path);
+    return startRecheck(folders, database.boot);
+  }
+
+  async function visit(paths: readonly string[], digest: Walk['digest'], recheck: Recheck | null): Promise<void> {
+    let sliceStart = performance.now();
+    for (const path of paths) {
+      if (recall(memo, path)) continue;
+      const found = await inSlices(discover(path, digest, true), recheck);
+      if (found) remember(memo, path, found);
+      if (performance.now() - sliceStart < SLICE_MS) continue;
+      await new Promise(setImmediate);
+      sliceStart = performance.now();
+    }
   }
 
   /** Looks at what the stat cache can answer for, and lists the rest. */
-  async function collect(paths: readonly string[]): Promise<Job[]> {
+  async function collect(paths: readonly string[], recheck: Recheck | null): Promise<Job[]> {
     const jobs: Job[] = [];
-    const threads = newStatThreads();
-    let sliceStart = performance.now();
-    try {
-      for (const path of paths) {
-        await warmOne(path, jobs, threads);
-        if (performance.now() - sliceStart < SLICE_MS) continue;
-        await new Promise(setImmediate);
-        sliceStart = performance.now();
-      }
-    } finally {
-      await threads.close();
-    }
+    const later: Walk['digest'] = (path, stat) => {
+      jobs.push({ path, sizeBytes: stat.size, mtimeMs: stat.mtimeMs });
+      return null;
+    };
+    await visit(paths, later, recheck);
     return jobs;
+  }
+
+  async function rechecking<T>(paths: readonly string[], work: (recheck: Recheck | null) => Promise<T>): Promise<T> {
+    const recheck = recheckMany(paths);
+    return work(recheck).finally(() => recheck?.close());
   }
 
   return {
@@ -119,11 +138,15 @@ export function newLooker(database: Database, counters: Counters): Looker {
       return answer(found, []);
     },
     lookAgain: (path) => answer(atOnce(discover(path, now, false))!, []),
-    async warm(paths) {
-      const jobs = await collect(paths);
-      for (const hashed of await transferAll(jobs, counters)) hints.set(folderId(hashed.stat), { hashed, own: false });
-    },
-    unknown: (path) => collect([path]),
+    warm: (paths) =>
+      rechecking(paths, async (recheck) => {
+        const jobs = await collect(paths, recheck);
+        if (jobs.length === 0) return;
+        for (const hashed of await transferAll(jobs, counters))
+          hints.set(folderId(hashed.stat), { hashed, own: false });
+        await visit(paths, now, recheck);
+      }),
+    unknown: (path) => rechecking([path], (recheck) => collect([path], recheck)),
     forget: (path) => drop(memo, path),
     hint: (hashed, own) => hints.set(folderId(hashed.stat), { hashed, own }),
   };
@@ -164,12 +187,13 @@ function atOnce<T>(work: Walking<T>): T {
   }
 }
 
-async function inSlices<T>(work: Walking<T>, threads: StatThreads): Promise<T> {
-  let table: StatTable | undefined;
+async function inSlices<T>(work: Walking<T>, recheck: Recheck | null): Promise<T> {
+  let checked: Rechecked | undefined;
   for (;;) {
-    const step = work.next(table);
+    const step = work.next(checked);
     if (step.done) return step.value;
-    table = step.value && (await threads.stat(step.value.folder, step.value.names));
-    await new Promise(setImmediate);
+    checked = undefined;
+    if (step.value !== undefined) checked = await recheck?.of(step.value);
+    else await new Promise(setImmediate);
   }
 }

@@ -1,40 +1,92 @@
-// Where listings lie in the index: for each folder a head under `d` + path (size, files, digests of its chunks) and a
+// Where listings lie in the index: for each folder a head under `d` + path (stamp, size, files, digests of its chunks) and a
 // packed listing a chunk under `c` + half of the chunk's digest + path. A folder that gains one file writes its head and
 // one or two chunks. Trees go under their digests, written once.
 import type { Database } from './database.ts';
 import { sha256 } from './digest.ts';
-import { emptyListing, FOLDER, freshDigest, type Item, type Listing, pack, setItem, unpack } from './listing.ts';
+import {
+  emptyListing,
+  FOLDER,
+  freshDigest,
+  type Item,
+  isPacked,
+  type Listing,
+  pack,
+  setItem,
+  unpack,
+} from './listing.ts';
 import type { Folder } from './memo.ts';
-import type { Stat } from './stat.ts';
-import { chunkDigest, cuts, decodeFolder, encodeChunk, encodeFolder, folderDigest } from './tree.ts';
+import { STAMP_BYTES, type Stat } from './stat.ts';
+import { chunkDigest, cuts, decodeFolder, encodeChunk, encodeFolder, folderDigest, isFolderNode } from './tree.ts';
 import type { Digest, Entry } from './types.ts';
 
-/** What `loadFolder` gives besides: the digests of the chunks and their first lines. */
+/** What the index has of a folder, as it lies there. */
+export interface PackedFolder {
+  readonly entry: Entry;
+  /** The folder's own stat: while it is the same, the names are. */
+  readonly stamp: Buffer;
+  readonly chunks: readonly Digest[];
+  readonly packed: readonly Buffer[];
+}
+
 export interface StoredFolder extends Folder {
+  readonly stamp: Buffer;
   readonly chunks: readonly Digest[];
 }
 
-export function loadFolder(database: Database, path: string): StoredFolder | null {
-  const head = database.read('stats', headKey(path));
+/** `copy` keeps a chunk, which is good only until it returns. */
+export function loadPacked(
+  database: Database,
+  path: string,
+  copy: (chunk: Buffer) => Buffer = Buffer.from,
+): PackedFolder | null {
+  const head = readHead(database, path);
   if (!head) return null;
-  const { chunks, sizeBytes, files } = decodeFolder(head);
+  const { stamp, chunks, sizeBytes, files } = head;
   const packed: Buffer[] = [];
   for (const chunk of chunks) {
-    const bytes = database.read('stats', chunkKey(path, chunk));
-    if (!bytes) return null;
-    packed.push(bytes);
+    const bytes = database.peek('stats', chunkKey(path, chunk));
+    if (!bytes || !isPacked(bytes)) return null;
+    packed.push(copy(bytes));
   }
-  const entry: Entry = { kind: 'folder', digest: folderDigest(chunks), sizeBytes, files };
-  return { entry, listing: unpack(packed, database.boot), chunks };
+  return { entry: { kind: 'folder', digest: folderDigest(chunks), sizeBytes, files }, stamp, chunks, packed };
 }
 
-/** Writes what differs from `old` (what `loadFolder` gave), and makes the tree's nodes known by their digests. */
+function readHead(database: Database, path: string) {
+  const head = database.read('stats', headKey(path));
+  const node = head?.subarray(STAMP_BYTES);
+  return head && node && isFolderNode(node) ? { stamp: head.subarray(0, STAMP_BYTES), ...decodeFolder(node) } : null;
+}
+
+/** How many files are known to lie beneath. */
+export function knownFiles(database: Database, path: string): number {
+  return readHead(database, path)?.files ?? 0;
+}
+
+export function unpackFolder({ packed, ...rest }: PackedFolder, boot: number): StoredFolder | null {
+  const listing = unpack(packed, boot);
+  return listing && { ...rest, listing };
+}
+
+/** For a folder whose names were seen to be those of its chunks: unpacked only where somebody asks for a file in it. */
+export function unpackLater({ entry, packed }: PackedFolder, boot: number): Folder {
+  let listing: Listing | null = null;
+  return {
+    entry,
+    get listing() {
+      listing ??= unpack(packed, boot)!;
+      return listing;
+    },
+  };
+}
+
+/** Writes what differs from `old` (what the index has), and makes the tree's nodes known by their digests. */
 export function storeFolder(
   database: Database,
   path: string,
   listing: Listing,
+  stamp: Buffer,
   old: StoredFolder | null,
-): StoredFolder {
+): Folder {
   const before = new Map(old?.chunks.map((digest) => [digest, true]));
   const chunks: Digest[] = [];
   let start = 0;
@@ -52,10 +104,21 @@ export function storeFolder(
   for (const digest of before.keys()) database.write('stats', chunkKey(path, digest), null);
   const totals = totalsOf(listing);
   const entry: Entry = { kind: 'folder', digest: folderDigest(chunks), ...totals };
-  const head = encodeFolder({ ...totals, chunks });
-  if (!database.has('trees', entry.digest)) database.write('trees', entry.digest, head);
+  const node = encodeFolder({ ...totals, chunks });
+  if (!database.has('trees', entry.digest)) database.write('trees', entry.digest, node);
+  writeHead(database, path, stamp, node);
+  return { entry, listing };
+}
+
+/** The listing is what it was, and was seen to be under this stamp. */
+export function restamp(database: Database, path: string, stamp: Buffer, { entry, chunks }: StoredFolder): void {
+  const { sizeBytes, files } = entry;
+  writeHead(database, path, stamp, encodeFolder({ sizeBytes, files, chunks }));
+}
+
+function writeHead(database: Database, path: string, stamp: Buffer, node: Buffer): void {
+  const head = Buffer.concat([stamp, node]);
   if (!database.read('stats', headKey(path))?.equals(head)) database.write('stats', headKey(path), head);
-  return { entry, listing, chunks };
 }
 
 function totalsOf(listing: Listing): { sizeBytes: number; files: number } {

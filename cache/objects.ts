@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Database } from './database.ts';
+import { executableDigest, sha256 } from './digest.ts';
 import { identify, isAlive } from './process.ts';
 import { isYoung, statOrNull } from './stat.ts';
 import { neighbour } from './swap.ts';
@@ -145,6 +146,12 @@ export function openObjects(dir: string, database: Database): Objects {
       await rm(own, { recursive: true, force: true });
     },
   };
+}
+
+/** Is what lies in the index under a digest what the digest says? */
+export function isSmall(digest: string, value: Buffer): boolean {
+  const bytes = sha256(value.subarray(1));
+  return digest === (value[0] === 1 ? executableDigest(bytes) : bytes);
 }
 
 function moveAside(path: string, aside: string): string {

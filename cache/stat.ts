@@ -7,6 +7,9 @@
 //    was younger than two minutes (the kernel writes back after 30 s) is good only until the next boot.
 // Racy: a write in the same clock tick as the hashing leaves no trace in the times. So a file whose times are not
 // older than the start of its hashing, less one tick, is marked and hashed again next time.
+//
+// A folder whose stat is the same has the same names in it, on the same conditions: adding, removing and renaming move its
+// times. It says nothing of the files, which are statted one by one.
 import { lstatSync, type Stats, statSync } from 'node:fs';
 
 /** Times in milliseconds as doubles: 0.24 µs apart today, far finer than the clock that stamps files. */
@@ -44,6 +47,26 @@ export function isYoung(stat: Stat, nowMs: number): boolean {
 
 export function tickMs(stat: Stat): number {
   return stat.ctimeMs % 1000 === 0 && stat.mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS;
+}
+
+export const STAMP_BYTES = 40;
+const RACY_STAMP = -1;
+/** Of a stamp that is good for ever. */
+const ANY_BOOT = 0;
+
+/** A folder's stat, taken at `takenMs` or later, before its names were read,, as it is kept with them. */
+export function stampOf(stat: Stat, takenMs: number, boot: number): Buffer {
+  const trust = isRacy(stat, takenMs) ? RACY_STAMP : isYoung(stat, Date.now()) ? boot : ANY_BOOT;
+  const { mtimeMs, ctimeMs, ino, dev } = stat;
+  return Buffer.from(Float64Array.of(mtimeMs, ctimeMs, ino, dev, trust).buffer);
+}
+
+/** Are the names that were read under this stamp those that are there now? */
+export function isStamped(stamp: Buffer, stat: Stat, boot: number): boolean {
+  const trust = stamp.readDoubleLE(32);
+  if (trust !== boot && trust !== ANY_BOOT) return false;
+  if (stamp.readDoubleLE(0) !== stat.mtimeMs || stamp.readDoubleLE(8) !== stat.ctimeMs) return false;
+  return stamp.readDoubleLE(16) === stat.ino && stamp.readDoubleLE(24) === stat.dev;
 }
 
 const KIND = 0o170000;

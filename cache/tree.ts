@@ -96,6 +96,13 @@ export function folderDigest(chunks: readonly Digest[]): Digest {
   return sha256(Buffer.concat([FOLDER_DOMAIN, Buffer.from(chunks.join(''), 'hex')]));
 }
 
+/** Is it what its digest says, a chunk or a folder? */
+export function isTree(digest: string, value: Buffer): boolean {
+  return chunkDigest(value) === digest || (isFolderNode(value) && folderDigest(decodeFolder(value).chunks) === digest);
+}
+
+export const isFolderNode = (value: Buffer) => value.length >= 16 && value.length % 32 === 16;
+
 export function encodeFolder(node: FolderNode): Buffer {
   const out = Buffer.alloc(16 + node.chunks.length * 32);
   out.writeDoubleLE(node.sizeBytes, 0);

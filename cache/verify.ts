@@ -4,12 +4,11 @@ import { readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesOf } from './contents.ts';
 import type { Database } from './database.ts';
-import { executableDigest, sha256 } from './digest.ts';
-import type { Objects } from './objects.ts';
+import { isSmall, type Objects } from './objects.ts';
 import type { Shelf } from './save.ts';
 import { lstatOrNull, statOrNull } from './stat.ts';
 import { type Hashed, type Job, transferAll } from './transfer.ts';
-import { chunkDigest, decodeFolder, folderDigest } from './tree.ts';
+import { isTree } from './tree.ts';
 import type { Digest, Entry } from './types.ts';
 
 export interface Verification {
@@ -55,7 +54,7 @@ export async function verifyStore(
     if (!value) continue;
     objects++;
     bytes += value.length - 1;
-    if (smallDigest(value) !== digest) damaged.push({ digest, place: 'index' });
+    if (!isSmall(digest, value)) damaged.push({ digest, place: 'index' });
   }
   for (const { digest } of damaged) shelf.objects.quarantine(digest);
   const trees = damagedTrees(shelf);
@@ -98,20 +97,11 @@ async function hashEach(shelf: Shelf, jobs: readonly Job[]): Promise<(Hashed | n
   }
 }
 
-function smallDigest(value: Buffer): Digest {
-  const digest = sha256(value.subarray(1));
-  return value[0] === 1 ? executableDigest(digest) : digest;
-}
-
 function damagedTrees({ database }: Shelf): Digest[] {
   return (database.keys('trees') as Digest[]).filter((digest) => {
     const value = database.read('trees', digest);
-    return value !== null && chunkDigest(value) !== digest && headDigest(value) !== digest;
+    return value !== null && !isTree(digest, value);
   });
-}
-
-function headDigest(value: Buffer): Digest | null {
-  return value.length >= 16 && value.length % 32 === 16 ? folderDigest(decodeFolder(value).chunks) : null;
 }
 
 /** A folder of which a file is lost cannot be restored: its mark goes, so that nobody tries. */

@@ -15,10 +15,10 @@ import {
   sameItem,
   setItem,
 } from './listing.ts';
-import { loadFolder, storeFolder } from './manifest.ts';
+import { loadPacked, restamp, storeFolder, unpackFolder, unpackLater } from './manifest.ts';
 import type { Folder } from './memo.ts';
-import { isFile, isFolder, kindOf, lstatOrNull, type Stat, statOrNull } from './stat.ts';
-import { MANY_NAMES, type StatTable, statAt } from './statThreads.ts';
+import type { Rechecked } from './recheck.ts';
+import { isFile, isFolder, isStamped, kindOf, lstatOrNull, type Stat, stampOf, statOrNull } from './stat.ts';
 
 export interface Walk {
   readonly database: Database;
@@ -34,22 +34,38 @@ export interface Walk {
 /** A slice of this many files takes some 10 ms. */
 const SLICE = 2000;
 
-/** A pause. With a request the walk would like the stats of all these names, and does without when it gets none. */
-export type Pause = { readonly folder: string; readonly names: readonly string[] } | undefined;
-export type Walking<T> = Generator<Pause, T, StatTable | undefined>;
+/** A pause. With a folder's path the walk would like to know which of its files are as they were, and does without. */
+export type Walking<T> = Generator<string | undefined, T, Rechecked | undefined>;
+
+/** A folder's own stat, and the clock before it was taken. */
+export interface Seen {
+  readonly stat: Stat;
+  readonly takenMs: number;
+}
 
 /**
  * `chain` holds the identities (`folderId`) of this folder and those above it, by which a loop of links is found.
  * Null when a digest was not to be had. Throws on a dangling link, a loop of links, a socket or pipe, and what may not
  * be read.
  */
-export function* walkFolder(walk: Walk, path: string, chain: readonly string[]): Walking<Folder | null> {
+export function* walkFolder(walk: Walk, path: string, own: Seen, chain: readonly string[]): Walking<Folder | null> {
   const known = walk.known(path);
   if (known) return known;
-  const old = loadFolder(walk.database, path);
-  const names = readFolder(path);
-  walk.counters.folders++;
-  const table = names.length >= MANY_NAMES ? yield { folder: path, names } : undefined;
+  const { database, counters } = walk;
+  const checked = yield path;
+  const packed = checked?.packed ?? loadPacked(database, path);
+  const sameNames = packed !== null && isStamped(packed.stamp, own.stat, database.boot);
+  if (sameNames && checked && !checked.fresh.includes(0)) {
+    // The common case of a big folder, told without unpacking it.
+    counters.stats += checked.fresh.length;
+    const same = unpackLater(packed, database.boot);
+    walk.seen(path, same);
+    return same;
+  }
+  const old = packed && unpackFolder(packed, database.boot);
+  const names = sameNames && old ? old.listing.names : readFolder(path);
+  if (names !== old?.listing.names) counters.folders++;
+  const stamp = stampOf(own.stat, own.takenMs, database.boot);
   const before = old?.listing.names ?? [];
   const kept = new Uint8Array(before.length);
   const changed: Item[] = [];
@@ -60,11 +76,17 @@ export function* walkFolder(walk: Walk, path: string, chain: readonly string[]):
     if (index % SLICE === SLICE - 1) yield;
     const name = names[index]!;
     const inner = `${path}/${name}`;
-    const stat = (table && statAt(table, index)) ?? statFollowing(inner);
-    walk.counters.stats++;
-    if (!stat) continue; // It vanished between readdir and here.
     while (cursor < before.length && before[cursor]! < name) cursor++;
     const at = before[cursor] === name ? cursor : -1;
+    walk.counters.stats++;
+    if (checked?.fresh[at]) {
+      kept[at] = 1;
+      keptCount++;
+      continue;
+    }
+    const takenMs = Date.now();
+    const stat = statFollowing(inner);
+    if (!stat) continue; // It vanished between readdir and here.
     if (at >= 0 && isFile(stat) && isFresh(old!.listing, at, stat)) {
       kept[at] = 1;
       keptCount++;
@@ -72,7 +94,7 @@ export function* walkFolder(walk: Walk, path: string, chain: readonly string[]):
     }
     let item: Item | null;
     if (isFolder(stat)) {
-      item = yield* lookInside(walk, inner, name, stat, chain);
+      item = yield* lookInside(walk, inner, name, { stat, takenMs }, chain);
     } else {
       item = lookAtFile(walk, inner, name, stat);
     }
@@ -84,9 +106,11 @@ export function* walkFolder(walk: Walk, path: string, chain: readonly string[]):
   }
   if (!complete) return null;
   const same = old !== null && changed.length === 0 && keptCount === old.listing.names.length;
-  const folder = same
-    ? old
-    : storeFolder(walk.database, path, merge(old?.listing ?? null, kept, keptCount, changed), old);
+  let folder: Folder;
+  if (same) {
+    folder = old;
+    if (!sameNames) restamp(database, path, stamp, old);
+  } else folder = storeFolder(database, path, merge(old?.listing ?? null, kept, keptCount, changed), stamp, old);
   walk.seen(path, folder);
   return folder;
 }
@@ -95,16 +119,16 @@ function* lookInside(
   walk: Walk,
   path: string,
   name: string,
-  stat: Stat,
+  own: Seen,
   chain: readonly string[],
 ): Walking<Item | null> {
-  const id = folderId(stat);
+  const id = folderId(own.stat);
   if (chain.includes(id)) {
     throw new Error(
       `${path} leads back to ${realpathSync(path)}, which it lies in: the folder has no end. Remove the link.`,
     );
   }
-  const folder = yield* walkFolder(walk, path, [...chain, id]);
+  const folder = yield* walkFolder(walk, path, own, [...chain, id]);
   return folder && folderItem(name, folder.entry.digest, folder.entry.sizeBytes, folder.entry.files);
 }
 

@@ -1,0 +1,88 @@
+// A new index in the place of a damaged one: what the copy of an earlier run has, and over it all that can be read of the
+// damaged one. What says itself what it should be (trees, small files, JSON) is checked on the way; what is wrong is left out.
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { type Database as Lmdb, open } from 'lmdb';
+import { isSmall } from './objects.ts';
+import { entriesOf, type IndexEntry } from './pages.ts';
+import { bootNumber } from './process.ts';
+import { SPACES, TABLES } from './tables.ts';
+import { isTree } from './tree.ts';
+
+const NAMES: readonly string[] = [...SPACES, ...TABLES];
+
+export const copyOfIndex = (index: string) => index.replace(/\.mdb$/, '.copy.mdb');
+
+/** Nobody may have the index open. Returns what was found and done, for a person. */
+export function rebuildIndex(index: string, fault: string): string {
+  const fresh = `${index}.new`;
+  const copy = copyOfIndex(index);
+  removeWithLock(fresh);
+  const copied = existsSync(copy) ? readInto(fresh, copy) : null;
+  const { read, lost } = readInto(fresh, index);
+  const aside = setAside(index, fresh);
+  const own = lost === 0 ? `all ${read} entries` : `${read} entries`;
+  const more = copied ? `, over the ${copied.read} of the copy made after an earlier run` : '; there was no copy of it';
+  return `the cache's index ${index} was damaged: ${fault}. It was moved to ${aside} and made anew of what could be read, ${own}${more}. What it no longer knows is made again.`;
+}
+
+interface Reading {
+  readonly read: number;
+  /** Entries, or pages of them. */
+  readonly lost: number;
+}
+
+function readInto(to: string, from: string): Reading {
+  const root = open({ path: to, maxDbs: 16 });
+  const stores = new Map<string, Lmdb>();
+  for (const name of NAMES) stores.set(name, root.openDB({ name, keyEncoding: 'binary', encoding: 'binary' }));
+  let read = 0;
+  let wrong = 0;
+  const unread = root.transactionSync(() =>
+    entriesOf(from, bootNumber(), (entry) => {
+      const store = stores.get(entry.table);
+      if (!store || !isSound(entry)) wrong++;
+      else {
+        store.putSync(entry.key, entry.value);
+        read++;
+      }
+    }),
+  );
+  // Ends at once: no write is under way, and the transaction was synced.
+  void root.close();
+  return { read, lost: unread + wrong };
+}
+
+function isSound({ table, key, value }: IndexEntry): boolean {
+  if (table === 'trees') return isTree(key.toString(), value);
+  if (table === 'small') return isSmall(key.toString(), value);
+  return !SPACES.some((space) => space === table) || isJson(value);
+}
+
+function isJson(value: Buffer): boolean {
+  try {
+    JSON.parse(value.toString());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** At any instant one of the two lies at `index`. */
+function setAside(index: string, fresh: string): string {
+  const folder = join(dirname(index), 'damaged');
+  mkdirSync(folder, { recursive: true });
+  const aside = join(folder, `${basename(index)}.${new Date().toISOString().replace(/[:.]/g, '-')}`);
+  linkSync(index, aside);
+  const file = openSync(fresh, 'r+');
+  fsyncSync(file);
+  closeSync(file);
+  rmSync(`${index}-lock`, { force: true });
+  renameSync(fresh, index);
+  removeWithLock(fresh);
+  return aside;
+}
+
+function removeWithLock(file: string): void {
+  for (const name of [file, `${file}-lock`]) rmSync(name, { force: true });
+}
