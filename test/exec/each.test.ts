@@ -45,6 +45,7 @@ export async function shout(name, at) {
     while (!existsSync(FOLDER + '/now')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
   }
   appendFileSync('diary.txt', name + ' ' + threadId + '\\n');
+  if (text.startsWith('end') && threadId > 0) process.exit(3);
   if (text.startsWith('fail')) throw new Error('cannot shout ' + text);
   if (text.startsWith('soft')) {
     writeFileSync(path.join(at.output('loud'), name), '');
@@ -276,6 +277,16 @@ describe('ctx.each', () => {
     expect(new Set(lines(p).map((line) => line.split(' ')[1]))).toEqual(new Set(['0']));
     expect(spread.size).toBeGreaterThan(1);
     expect(artifacts(p)).toEqual(two);
+  });
+
+  test('fails by name where a thread ends, and goes on from there', async () => {
+    const texts = Object.keys(many(400)).map((name) => [name, 'end']);
+    const p = wordsProject(Object.fromEntries(texts));
+    const answer = await p.dag('run', '--set', 'rounds=2000');
+    expect(answer.code).toBe(1);
+    expect(answer.stderr).toMatch(/a worker thread ended at or after w\d+\.txt: exit code 3/);
+    p.edit('pipeline.yml', 'cpu: 2', 'cpu: 1');
+    expect((await done(p, '--set', 'rounds=2000')).length).toBeLessThan(400);
   });
 
   test('waits for the process that a killed engine left in the middle of an item', async () => {
