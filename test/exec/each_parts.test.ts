@@ -148,12 +148,14 @@ describe('the inputs of an item', () => {
     await cache.close();
   });
 
-  test('have no stamp while they are too young to tell an edit by their times', () => {
+  test('have no stamp while they are too young to tell an edit by their times, nor where they changed since', () => {
     const file = path.join(temporary(), 'file');
+    const begunMs = Date.now();
     writeFileSync(file, 'young');
     const young = stampOf([file]);
     // The clock moves on while this loop turns.
     for (const startMs = Date.now(); Date.now() < startMs + 25; );
     expect([young, stampOf([file]).length, stampOf([file, `${file}.none`])]).toEqual(['', 32, '']);
+    expect(stampOf([file], begunMs)).toBe('');
   });
 });

@@ -1,4 +1,4 @@
-// One item of `ctx.each`: the worker called, its files checked and hashed, its inputs statted before and after. The same
+// One item of `ctx.each`: the worker called, its files checked and hashed, its inputs statted. The same
 // on the task's own thread and on worker threads, for which this file is the program as well.
 import { hash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -39,7 +39,7 @@ export interface ItemDone {
   readonly result: string | null;
   /** SHA-256 of each file, in the order of `files`. */
   readonly digests: readonly string[];
-  /** What `stampOf` gave for the inputs before and after; empty where they changed or may yet change unnoticed. */
+  /** What `stampOf` gives for the inputs; empty where they changed meanwhile or may yet change unnoticed. */
   readonly stamp: string;
 }
 
@@ -98,7 +98,7 @@ async function doItem(
     rmSync(place, { force: true });
     if (file.path.includes('/')) mkdirSync(path.dirname(place), { recursive: true });
   }
-  const before = stampOf(task.inputs);
+  const begunMs = Date.now();
   const result = JSON.stringify((await worker(task.item, context)) ?? null);
   const digests = task.files.map((file) => {
     const digest = digestOf(placeOf(setup, file));
@@ -106,8 +106,7 @@ async function doItem(
       throw new Error(`it was done, but its file ${file.path} of output "${file.output}" is not there`);
     return digest;
   });
-  const after = stampOf(task.inputs);
-  return { index: task.index, result, digests, stamp: before === after ? after : '' };
+  return { index: task.index, result, digests, stamp: stampOf(task.inputs, begunMs) };
 }
 
 function placeOf(setup: ItemSetup, file: ItemFile): string {
@@ -126,10 +125,13 @@ function digestOf(place: string): string | null {
 /** A write within a tick of the file system's clock leaves no trace in the times (see cache/stat.ts). */
 const TICK_MS = 20;
 
-/** Size, times, inode and device of files, in 32 hex digits; empty where a file is missing or too young to tell. */
-export function stampOf(files: readonly string[]): string {
+/**
+ * Size, times, inode and device of files, in 32 hex digits; empty where one is missing, or was changed since `sinceMs` or too
+ * shortly before to tell. So one look after an item was done says that nothing changed while it was.
+ */
+export function stampOf(files: readonly string[], sinceMs = Date.now()): string {
   const parts: string[] = [];
-  const racyMs = Date.now() - TICK_MS;
+  const racyMs = sinceMs - TICK_MS;
   for (const file of files) {
     const stat = lstatSync(file, { throwIfNoEntry: false });
     // A link's own times say nothing of the bytes: such items are never taken from a run that was cut short.
