@@ -1,7 +1,8 @@
 // npm run build: engine/ and cache/ into dist/, the command line and the far side of module tasks with the chunks they share.
-// A chunk is called by its content, so each change leaves old ones behind. They go later: a `dag` that was started before this
-// build may load one yet. What neither this build nor the last refers to, and is an hour old, nobody waits for.
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+// A `dag` that runs meanwhile sees whole files only: chunks, which are called by their content, come first, then the two
+// entries, each by a rename. Chunks of earlier builds go when neither this build nor the last refers to them and they are an
+// hour old: a `dag` that was started before may load one yet.
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 
@@ -10,7 +11,7 @@ const outdir = path.join(root, 'dist');
 const KEPT_MS = 3_600_000;
 
 const lastBuildMs = statSync(path.join(outdir, 'dag.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-const { metafile } = await build({
+const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: { dag: 'engine/cli/main.ts', child: 'engine/exec/child.ts' },
   define: { DAG_VERSION: JSON.stringify(JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).version) },
@@ -23,11 +24,19 @@ const { metafile } = await build({
   packages: 'external',
   sourcemap: true,
   outdir,
-  metafile: true,
+  write: false,
   logLevel: 'warning',
 });
 
-const made = new Set(Object.keys(metafile.outputs).map((file) => path.basename(file)));
+mkdirSync(outdir, { recursive: true });
+const isEntry = (file) => /^(?:dag|child)\.js$/.test(path.basename(file));
+for (const { path: file, contents } of outputFiles.sort((a, b) => isEntry(a.path) - isEntry(b.path))) {
+  const temporary = `${file}.${process.pid}`;
+  writeFileSync(temporary, contents, { mode: isEntry(file) ? 0o755 : 0o644 });
+  renameSync(temporary, file);
+}
+
+const made = new Set(outputFiles.map(({ path: file }) => path.basename(file)));
 for (const name of readdirSync(outdir)) {
   const file = path.join(outdir, name);
   const writtenMs = made.has(name) ? Infinity : (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Infinity);

@@ -162,14 +162,21 @@ describe('a failure', () => {
     expect(answer.stderr).toContain('the input input.txt of shout does not exist');
   });
 
-  test('plan tells a missing source file of a node that waits for others', async () => {
+  test('plan tells all missing source files, also of nodes that wait for others, and exits as run would', async () => {
     const p = project({
       'pipeline.yml': `
 tasks:
   first: { run: "echo a > \${out.x}", out: { x: out/first } }
   second: { run: "cat \${in.x} \${in.y}", in: { x: "\${first.x}", y: weights.bin }, out: { z: out/second } }`,
     });
-    expect((await p.dag('plan')).stdout).toContain('the input weights.bin does not exist');
+    const answer = await p.dag('plan');
+    expect(answer.code).toBe(2);
+    expect(answer.stdout).toContain(
+      'run     second  its input weights.bin does not exist; it never ran; waits for first',
+    );
+    expect(answer.stderr).toBe((await p.dag('run')).stderr);
+    expect((await p.dag('why', 'second')).stdout).toContain('its input weights.bin does not exist');
+    expect(JSON.parse((await p.dag('plan', '--json')).stdout).missing).toEqual(['weights.bin']);
   });
 
   test('--keep-going runs what does not depend on the failure', async () => {

@@ -1,14 +1,22 @@
 // dag plan: what `dag run` would do and why, by the same verdicts, without running.
 import type { Node } from '../graph/node.ts';
 import { GPU_COUNTS, type Makespan, machineWith, makespan } from '../plan/makespan.ts';
-import { type Planned, plan } from '../plan/plan.ts';
+import { type MissingSource, type Planned, plan } from '../plan/plan.ts';
 import { describeReasons } from '../plan/reason.ts';
 import { duration } from '../report/time.ts';
 import { machineCapacity } from '../run/capacity.ts';
 import { stateOf } from '../state/record.ts';
 import { EXIT } from './failure.ts';
-import { type CommonFlags, learn, openSession, type Session, selectNames, selectNodes } from './session.ts';
-import { bold, dim, green, red, yellow } from './style.ts';
+import {
+  type CommonFlags,
+  learn,
+  missingText,
+  openSession,
+  type Session,
+  selectNames,
+  selectNodes,
+} from './session.ts';
+import { bold, dim, green, yellow } from './style.ts';
 
 interface PlanFlags extends CommonFlags {
   readonly force?: boolean;
@@ -33,7 +41,9 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
         reasons,
       }));
       const makespans = await makespansOf(session, planned);
-      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes, missing, makespans })}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ schemaVersion: 1, nodes, missing: missing.map(({ path }) => path), makespans })}\n`,
+      );
     } else printPlan(planned, missing, await makespansOf(session, planned));
     return missing.length > 0 ? EXIT.usage : EXIT.done;
   } finally {
@@ -43,8 +53,8 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
 
 export interface PlanResult {
   readonly planned: readonly Planned[];
-  /** Paths of source files and folders that do not exist (yet). */
-  readonly missing: readonly string[];
+  /** Each path once. */
+  readonly missing: readonly MissingSource[];
 }
 
 export async function planSelected(
@@ -56,7 +66,8 @@ export async function planSelected(
   const nodes = selectNodes(pipeline, selectors, only ?? false);
   const forced = new Set(force ? selectNames(pipeline, selectors, true) : []);
   const { planned, missing } = plan({ pipeline, nodes, forced, cache, ...(await learn(session, nodes)) });
-  return { planned, missing: [...new Set(missing.map(({ path }) => path))] };
+  const byPath = new Map(missing.toReversed().map((source) => [source.path, source]));
+  return { planned, missing: [...byPath.values()].toReversed() };
 }
 
 /** Of what has to run, where at least half of it has a measured or declared duration: here, and on machines with GPUs. */
@@ -79,17 +90,17 @@ function makespanLine({ gpus, cores, seconds, boundSeconds }: Makespan, isHere: 
   return `about ${duration(seconds)} ${where}${dim(`; no order beats ${duration(boundSeconds)}`)}`;
 }
 
-function printPlan(planned: readonly Planned[], missing: readonly string[], makespans: readonly Makespan[]): void {
+function printPlan(
+  planned: readonly Planned[],
+  missing: readonly MissingSource[],
+  makespans: readonly Makespan[],
+): void {
   const out = (line: string) => process.stdout.write(`${line}\n`);
   for (const item of planned) if (item.state !== 'fresh') out(planLine(item));
   const count = (state: Planned['state']) => planned.filter((item) => item.state === state).length;
   out(bold(`${count('stale')} to run, ${count('restore')} to restore, ${count('fresh')} fresh`));
   for (const [at, found] of makespans.entries()) out(makespanLine(found, at === 0));
-  for (const file of missing) process.stderr.write(`${red(`the input ${file} does not exist`)}\n`);
-  if (missing.length > 0)
-    process.stderr.write(
-      '  put it there, or name another place in pipeline.yml or with --set: before, `dag run` will not start\n',
-    );
+  if (missing.length > 0) process.stderr.write(`${missingText(missing)}\n`);
 }
 
 function planLine({ node, state, reasons }: Planned): string {

@@ -5,8 +5,8 @@ import { type Cache, type LockOwner, openCache } from '../../cache/index.ts';
 import type { Node, Pipeline } from '../graph/node.ts';
 import { topological } from '../graph/order.ts';
 import { select } from '../graph/select.ts';
-import type { Code } from '../plan/code.ts';
-import { codeOf } from '../plan/code.ts';
+import { type Code, codeOf } from '../plan/code.ts';
+import type { MissingSource } from '../plan/plan.ts';
 import { toolVersions } from '../plan/tools.ts';
 import { formatDiagnostics } from '../spec/diagnostic.ts';
 import { loadPipeline } from '../spec/load.ts';
@@ -108,14 +108,16 @@ export async function checkSources({ pipeline, cache }: Session, nodes: readonly
   const sources = new Map<string, Node>();
   for (const node of nodes) {
     for (const { sources: list } of node.inputs)
-      for (const source of list) if (!source.producer) sources.set(source.path, node);
+      for (const { producer, path: file } of list) if (!producer && !sources.has(file)) sources.set(file, node);
   }
   await cache.warm([...sources.keys()].map((file) => path.resolve(pipeline.root, file)));
   const missing = [...sources].filter(([file]) => cache.look(path.resolve(pipeline.root, file)) === null);
   if (missing.length > 0)
-    throw new UsageError(missing.map(([file, node]) => missingSource(file, node.name)).join('\n'));
+    throw new UsageError(missingText(missing.map(([file, { name }]) => ({ path: file, node: name }))));
 }
 
-function missingSource(file: string, node: string): string {
-  return `the input ${file} of ${node} does not exist\n  put it there, or name another place in pipeline.yml or with --set`;
+export function missingText(missing: readonly MissingSource[]): string {
+  const lines = missing.map(({ path: file, node }) => `the input ${file} of ${node} does not exist`);
+  const what = missing.length === 1 ? 'it there, or name another place' : 'them there, or name other places';
+  return `${lines.join('\n')}\n  put ${what} in pipeline.yml or with --set`;
 }

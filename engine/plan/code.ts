@@ -1,17 +1,18 @@
 // The code digest of a module task: what its result depends on in the source, blind to comments, format and local names.
-// esbuild bundles the module (tree-shaken, so an unused export of a shared file does not count), oxc-minify drops
-// whitespace and renames locals by position, and the npm packages that it imports count by their versions in the lock file.
+// esbuild bundles the module (tree-shaken, so an unused export of a shared file does not count; bundle.ts), oxc-minify drops
+// whitespace and renames locals by position, and the npm packages that it imports count by their versions (packages.ts).
 //
-// A cached digest is trusted when every file that esbuild read, and the lock file, still has the bytes it had. Local
-// imports are written with their extension, so a new file cannot change what an import means without a read file changing.
+// A cached digest is trusted when every file that esbuild read, or would have read in its place (unseen.ts), and the lock
+// file still has the bytes it had. What cannot be known of a module's code is a warning, told whenever it runs.
 import { statSync } from 'node:fs';
 import path from 'node:path';
-import type { BuildOptions } from 'esbuild';
 import type { Cache } from '../../cache/index.ts';
 import { sha256 } from '../../cache/index.ts';
 import type { Node } from '../graph/node.ts';
 import { fail, ok, type Result } from '../result.ts';
-import { packageVersions } from './packages.ts';
+import { bundleOptions, type PackageUse, packagesOutside } from './bundle.ts';
+import { LOCK_FILES, manifestsOf, packageVersions } from './packages.ts';
+import { deciding, NAMELESS, namelessImports, requiredBy } from './unseen.ts';
 
 export interface Code {
   readonly digest: string;
@@ -19,6 +20,8 @@ export interface Code {
   readonly files: Readonly<Record<string, string>>;
   /** Each imported npm package → version and digest of its dependencies' versions. */
   readonly packages: Readonly<Record<string, string>>;
+  /** Code that is not in the digest. */
+  readonly warnings?: readonly string[];
 }
 
 interface Remembered {
@@ -28,12 +31,9 @@ interface Remembered {
   readonly code: Code;
 }
 
-type BundleOptions = Omit<BuildOptions, 'write' | 'metafile' | 'minifySyntax' | 'sourcemap'>;
-
-const FORMAT = 1;
+const FORMAT = 2;
 /** Times of files are as coarse as the kernel's tick. */
 const CLOCK_TICK_MS = 20;
-const LOCK_FILE = 'package-lock.json';
 
 /** The code digests of these modules (paths relative to `root`), from the cache where their files are unchanged. */
 export async function codeOf(
@@ -84,25 +84,43 @@ export function codeFiles(nodes: readonly Node[], cache: Cache): string[] {
 async function digestModule(root: string, module: string, cache: Cache): Promise<Result<Code, string>> {
   const esbuild = await import('esbuild');
   const startedMs = Date.now();
+  const uses: PackageUse[] = [];
   const result = await esbuild
-    .build({ ...bundleOptions(root, module), write: false, metafile: true, minifySyntax: true, logLevel: 'silent' })
+    .build({
+      ...bundleOptions(
+        root,
+        module,
+        packagesOutside((use) => uses.push(use)),
+      ),
+      write: false,
+      metafile: true,
+      minifySyntax: true,
+      logLevel: 'silent',
+      logOverride: NAMELESS,
+    })
     .catch((error: { errors?: Parameters<typeof esbuild.formatMessagesSync>[0]; message: string }) =>
       error.errors ? esbuild.formatMessagesSync(error.errors, { kind: 'error' }).join('').trimEnd() : error.message,
     );
   if (typeof result === 'string') return fail(result);
 
   const text = result.outputFiles[0]!.text;
-  const sources = Object.keys(result.metafile.inputs).sort();
-  const packages = packageVersions(root, externalImports(result.metafile));
+  const { inputs } = result.metafile;
+  const sources = Object.keys(inputs).sort();
   const files: Record<string, string> = {};
-  for (const [file, section] of sections(text, sources)) files[file] = await digestText(section);
-  const code = { digest: await digestText(text), files, packages };
+  const warnings = namelessImports(result.warnings);
+  for (const [file, section] of sections(text, sources)) {
+    files[file] = await digestText(section);
+    const required = requiredBy(file, section);
+    warnings.push(...required.warnings);
+    const from = path.dirname(path.resolve(root, file));
+    for (const specifier of required.packages) uses.push({ specifier, from });
+  }
+  const packages = packageVersions(root, uses);
+  const code: Code = { digest: await digestText(text), files, packages, ...(warnings.length > 0 ? { warnings } : {}) };
 
   const read: Record<string, string> = {};
-  const installed = Object.keys(packages).map((name) => `node_modules/${name}/package.json`);
-  for (const file of [...sources, ...installed, LOCK_FILE]) {
+  for (const file of [...sources, ...deciding(root, inputs), ...manifestsOf(root, uses), ...LOCK_FILES])
     read[file] = cache.look(path.resolve(root, file))?.digest ?? '';
-  }
   // A file edited since esbuild may have read it would be remembered with a digest of what it was before.
   const isYoung = (file: string) => {
     const stat = statSync(path.resolve(root, file), { throwIfNoEntry: false });
@@ -110,32 +128,6 @@ async function digestModule(root: string, module: string, cache: Cache): Promise
   };
   if (!sources.some(isYoung)) cache.put('code', module, { format: FORMAT, read, code } satisfies Remembered);
   return ok(code);
-}
-
-/** How a module is bundled, for its digest and (with a source map) to run it. */
-export function bundleOptions(root: string, module: string): BundleOptions {
-  return {
-    absWorkingDir: root,
-    entryPoints: [module],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    charset: 'utf8',
-    legalComments: 'none',
-    tsconfigRaw: '{}',
-  };
-}
-
-function externalImports(metafile: {
-  inputs: Record<string, { imports: { path: string; external?: boolean }[] }>;
-}): Set<string> {
-  const names = new Set<string>();
-  for (const { imports } of Object.values(metafile.inputs)) {
-    for (const item of imports) if (item.external) names.add(item.path);
-  }
-  return names;
 }
 
 /** esbuild heads each file's code in a bundle with a comment `// path`; returns that code by file. */
@@ -164,16 +156,4 @@ async function digestText(javascript: string): Promise<string> {
   const { minifySync } = await import('oxc-minify');
   const { code, errors } = minifySync('module.mjs', javascript, { compress: false, mangle: { toplevel: true } });
   return sha256(errors.length === 0 ? code : javascript);
-}
-
-/** Bundles a module to run it: unminified, with a source map inside so that stack traces name the source. */
-export async function bundleToRun(root: string, module: string): Promise<Uint8Array> {
-  const esbuild = await import('esbuild');
-  const result = await esbuild.build({
-    ...bundleOptions(root, module),
-    write: false,
-    sourcemap: 'inline',
-    logLevel: 'silent',
-  });
-  return result.outputFiles[0]!.contents;
 }

@@ -15,6 +15,12 @@ export interface Planned {
   readonly reasons: readonly Reason[];
 }
 
+/** A file or folder that no node makes and that is not there: `run` will not start without it. */
+export interface MissingSource {
+  readonly path: string;
+  readonly node: string;
+}
+
 export interface PlanRequest {
   readonly pipeline: Pipeline;
   /** Selected nodes in an order in which they can run. */
@@ -26,7 +32,7 @@ export interface PlanRequest {
 }
 
 /** A node downstream of one that will run is stale for now: its key is unknown, and early cutoff may keep it fresh. */
-export function plan(request: PlanRequest): { planned: Planned[]; missing: Source[] } {
+export function plan(request: PlanRequest): { planned: Planned[]; missing: MissingSource[] } {
   const known = new Map<string, Readonly<Record<string, Entry>>>();
   const selected = new Set(request.nodes.map(({ name }) => name));
   const around: Surroundings = {
@@ -37,19 +43,27 @@ export function plan(request: PlanRequest): { planned: Planned[]; missing: Sourc
     outputsOf: (name) => known.get(name) ?? (selected.has(name) ? undefined : outputsOnDisk(request, name)),
   };
   const planned: Planned[] = [];
-  const missing: Source[] = [];
+  const missing: MissingSource[] = [];
+  const lacking = (node: Node, sources: readonly Source[]): Reason[] => {
+    for (const { path: file } of sources) missing.push({ path: file, node: node.name });
+    return sources.map(({ path: file }) => ({ kind: 'input-missing', name: file, before: null, after: null }));
+  };
   for (const node of request.nodes) {
     const waiting = producers(node).filter((name) => selected.has(name) && !known.has(name));
     if (waiting.length > 0) {
-      planned.push({ node, state: 'stale', reasons: [...ownChanges(node, around), ...waiting.map(upstreamReason)] });
-      missing.push(...absentFiles(node, around.root));
+      const absent = lacking(node, absentFiles(node, around.root));
+      const reasons = [...absent, ...ownChanges(node, around), ...waiting.map(upstreamReason)];
+      planned.push({ node, state: 'stale', reasons });
       continue;
     }
     const assessed = assess(node, around, request.forced.has(node.name));
     if (!assessed.ok) {
       const unknown = assessed.error.flatMap(({ producer }) => (producer ? [upstreamReason(producer.node)] : []));
-      if (unknown.length > 0) planned.push({ node, state: 'stale', reasons: unknown });
-      else missing.push(...assessed.error);
+      const absent = lacking(
+        node,
+        assessed.error.filter(({ producer }) => !producer),
+      );
+      planned.push({ node, state: 'stale', reasons: [...absent, ...unknown] });
       continue;
     }
     const { verdict } = assessed.value;

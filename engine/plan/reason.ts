@@ -5,6 +5,7 @@ import type { Json } from '../task.ts';
 
 export type ReasonKind =
   | 'input'
+  | 'input-missing'
   | 'code'
   | 'param'
   | 'environment'
@@ -39,6 +40,8 @@ export function describeReason(reason: Reason): string {
   switch (reason.kind) {
     case 'input':
       return `input ${reason.name}: ${change(reason)}`;
+    case 'input-missing':
+      return `its input ${reason.name} does not exist`;
     case 'code':
       return `code ${reason.name}: ${change(reason)}`;
     case 'param':

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Allotment, Failure } from '../event.ts';
 import { confirmRuns } from '../exec/each/marker.ts';
-import type { EachMessage } from '../exec/protocol.ts';
+import type { EachMessage, FromChild } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { fail } from '../result.ts';
@@ -89,9 +89,15 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
   const warnings: string[] = [];
   const each: EachMessage[] = [];
   let anew = run.forced.has(node.name);
+  const hear = (message: FromChild) => {
+    if (message.type === 'each') each.push(message);
+    if (message.type === 'warn') warnings.push(message.message);
+    relay(node, message, run.listener);
+  };
   const ended = await runWithTries(run, node, workplace, () => {
     warnings.length = 0;
     each.length = 0;
+    for (const message of codeWarnings(run, node)) hear({ type: 'warn', message });
     const eachJob = eachJobOf(root, run.places, run.cache, node, assessment, anew);
     anew = false; // What the first try finished is new enough for the second.
     if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
@@ -107,11 +113,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
       stopper: run.stopper,
       each: eachJob,
       whenIndexed: () => run.cache.commit([]),
-      onMessage(message) {
-        if (message.type === 'each') each.push(message);
-        if (message.type === 'warn') warnings.push(message.message);
-        relay(node, message, run.listener);
-      },
+      onMessage: hear,
     });
   });
   return {
@@ -127,6 +129,11 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     workplace,
     failure: ended && run.stopper.stopped() ? { ...ended, kind: 'interrupted' } : ended,
   };
+}
+
+/** Of code that the node's key does not depend on. */
+function codeWarnings({ codes }: Course, { action }: Node): readonly string[] {
+  return (action.kind === 'module' ? codes.get(action.path)?.warnings : undefined) ?? [];
 }
 
 async function runWithTries(

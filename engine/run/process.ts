@@ -8,7 +8,7 @@ import type { Executor, Launch } from '../exec/executor.ts';
 import type { EachJob, FromChild, ModuleJob } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
-import { bundleToRun } from '../plan/code.ts';
+import { bundleToRun } from '../plan/bundle.ts';
 import { logPath, type Places } from '../state/places.ts';
 import type { Capacity } from './slots.ts';
 import type { Stopper } from './stopper.ts';

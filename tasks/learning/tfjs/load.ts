@@ -15,7 +15,7 @@ export async function loadTensorFlow(): Promise<Loaded | { readonly problem: str
   const problems: string[] = [];
   for (const name of PACKAGES) {
     try {
-      const loaded = (await import(name)) as TensorFlow & { default?: TensorFlow };
+      const loaded = (await import(/* @vite-ignore */ name)) as TensorFlow & { default?: TensorFlow };
       const tf = loaded.default ?? loaded;
       const backend = tf.backend() as { isUsingGpuDevice?: boolean };
       return { tf, name, usesGpu: backend.isUsingGpuDevice === true };

@@ -1,0 +1,105 @@
+// How a module is bundled: for its digest, and, with a source map and packages found from anywhere, to run it. npm packages
+// stay outside, since their versions say what they are; a package that is a link (an npm workspace, `npm link`, `file:`) has
+// code that a person edits, and is bundled with the task's own.
+import { lstatSync, realpathSync } from 'node:fs';
+import path from 'node:path';
+import type { BuildOptions, Plugin } from 'esbuild';
+
+export type BundleOptions = Omit<BuildOptions, 'write' | 'metafile' | 'minifySyntax' | 'sourcemap'>;
+
+/** An imported npm package, and the folder of the file that imports it. */
+export interface PackageUse {
+  readonly specifier: string;
+  readonly from: string;
+}
+
+export function bundleOptions(root: string, module: string, plugin: Plugin): BundleOptions {
+  return {
+    absWorkingDir: root,
+    entryPoints: [module],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    plugins: [plugin],
+    // As Node resolves, without esbuild's own condition "module".
+    conditions: [],
+    charset: 'utf8',
+    legalComments: 'none',
+    tsconfigRaw: '{}',
+  };
+}
+
+/** A bundle is ESM, where CommonJS code in it finds no `require`. */
+const REQUIRE =
+  "import { createRequire as dagCreateRequire } from 'node:module'; const require = dagCreateRequire(import.meta.url);";
+
+/** Bundles a module to run it: unminified, with a source map inside so that stack traces name the source. */
+export async function bundleToRun(root: string, module: string): Promise<Uint8Array> {
+  const esbuild = await import('esbuild');
+  const result = await esbuild.build({
+    ...bundleOptions(root, module, packagesToRun(root)),
+    banner: { js: REQUIRE },
+    write: false,
+    sourcemap: 'inline',
+    logLevel: 'silent',
+  });
+  return result.outputFiles[0]!.contents;
+}
+
+/** Keeps packages outside, and tells `onUse` of each. */
+export function packagesOutside(onUse: (use: PackageUse) => void): Plugin {
+  return onPackages(({ specifier, from }) => {
+    onUse({ specifier, from });
+    return specifier;
+  });
+}
+
+/** The bundle runs in a folder of the project's: what a linked package has in a node_modules of its own is found by its path. */
+function packagesToRun(root: string): Plugin {
+  return onPackages(async ({ specifier, from }, resolve) => {
+    const place = findPackage(from, packageName(specifier));
+    return place === null || place === findPackage(root, packageName(specifier)) ? specifier : await resolve();
+  });
+}
+
+type Outside = (use: PackageUse, resolve: () => Promise<string>) => string | Promise<string>;
+
+function onPackages(outside: Outside): Plugin {
+  const ASKED = {};
+  return {
+    name: 'packages',
+    setup(build) {
+      // Neither relative, absolute, nor `#…`, which package.json maps.
+      build.onResolve({ filter: /^[^./#]/ }, async ({ path: specifier, kind, resolveDir, importer, pluginData }) => {
+        if (kind === 'entry-point' || pluginData === ASKED || isLinked(resolveDir, packageName(specifier)))
+          return undefined;
+        const resolve = async () => {
+          const found = await build.resolve(specifier, { kind, resolveDir, importer, pluginData: ASKED });
+          return found.path === '' ? specifier : found.path;
+        };
+        return { path: await outside({ specifier, from: resolveDir }, resolve), external: true };
+      });
+    },
+  };
+}
+
+/** Whether a package is a link to a folder that is no installed package: pnpm links installed ones. */
+function isLinked(from: string, name: string): boolean {
+  const place = findPackage(from, name);
+  return place !== null && lstatSync(place).isSymbolicLink() && !`${realpathSync(place)}/`.includes('/node_modules/');
+}
+
+/** Where Node finds a package: in the nearest node_modules, outwards. */
+export function findPackage(from: string, name: string): string | null {
+  for (let folder = from; ; folder = path.dirname(folder)) {
+    const place = path.join(folder, 'node_modules', name);
+    if (lstatSync(place, { throwIfNoEntry: false })) return place;
+    if (folder === path.dirname(folder)) return null;
+  }
+}
+
+export function packageName(specifier: string): string {
+  const parts = specifier.split('/');
+  return specifier.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0]!;
+}

@@ -1,0 +1,105 @@
+// What a bundler does not follow by itself: files whose coming would change what an import means, code that is required by
+// way of `createRequire`, and imports of names that are only known when the task runs.
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import type { Location, Message, Metafile } from 'esbuild';
+
+/** esbuild's, which are silent by default. */
+export const NAMELESS = { 'unsupported-dynamic-import': 'warning', 'unsupported-require-call': 'warning' } as const;
+
+const EXTENSIONS = ['.tsx', '.ts', '.jsx', '.js', '.css', '.json'];
+const REWRITTEN: Readonly<Record<string, readonly string[]>> = {
+  '.js': ['.ts', '.tsx'],
+  '.jsx': ['.ts', '.tsx'],
+  '.mjs': ['.mts'],
+  '.cjs': ['.cts'],
+};
+
+/**
+ * Paths relative to the root beside those that were read, there or not: an import without its extension may find another
+ * file once that is there, one by a pattern means what its folder holds, and package.json says how to import and what is
+ * free of effects.
+ */
+export function deciding(root: string, inputs: Metafile['inputs']): string[] {
+  const found = new Set<string>();
+  for (const [importer, { imports }] of Object.entries(inputs)) {
+    for (const file of manifestsAbove(root, importer)) found.add(file);
+    for (const { path: target, original = target, external } of imports) {
+      if (!/^\.\.?(?:\/|$)/.test(original)) continue;
+      const meant = path.join(path.dirname(importer), original);
+      if (external) found.add(globFolder(meant));
+      else if (meant !== target) for (const file of candidates(meant)) found.add(file);
+    }
+  }
+  return [...found].filter((file) => !(file in inputs));
+}
+
+function manifestsAbove(root: string, file: string): string[] {
+  const files: string[] = [];
+  for (let folder = path.dirname(path.resolve(root, file)); ; folder = path.dirname(folder)) {
+    const manifest = path.join(folder, 'package.json');
+    files.push(path.relative(root, manifest));
+    const isOutside = path.relative(root, folder).startsWith('..') && statSync(manifest, { throwIfNoEntry: false });
+    if (folder === root || isOutside || folder === path.dirname(folder)) return files;
+  }
+}
+
+function candidates(meant: string): string[] {
+  const extension = path.extname(meant);
+  const stem = meant.slice(0, meant.length - extension.length);
+  const files = [
+    ...['', ...EXTENSIONS].map((ending) => meant + ending),
+    ...(REWRITTEN[extension] ?? []).map((ending) => stem + ending),
+    ...EXTENSIONS.map((ending) => path.join(meant, `index${ending}`)),
+  ];
+  // A folder is no module itself, and its content is none of the import's matter.
+  return files.filter((file) => !statSync(file, { throwIfNoEntry: false })?.isDirectory());
+}
+
+/** esbuild imports `./plug/${name}.ts` as all that matches `./plug/**` with that ending. */
+const globFolder = (pattern: string) => path.dirname(pattern.slice(0, pattern.indexOf('*') + 1));
+
+export interface Required {
+  readonly packages: readonly string[];
+  /** For the user. */
+  readonly warnings: readonly string[];
+}
+
+/** `code`: a file's part of a bundle. */
+export function requiredBy(file: string, code: string): Required {
+  const makers = [...code.matchAll(/([\w$]+)\s*=\s*(?:[\w$]+\.)?createRequire\d*\(/g)].map(([, name]) => name!);
+  const direct = String.raw`createRequire\d*\([^()]*\)`;
+  const callers = [...makers.map((name) => String.raw`(?<![\w$.])${name.replaceAll('$', '\\$')}`), direct];
+  if (makers.length === 0 && !new RegExp(`${direct}\\(`).test(code)) return { packages: [], warnings: [] };
+  const packages: string[] = [];
+  const warnings: string[] = [];
+  const call = new RegExp(
+    `(?:${callers.join('|')})(?:\\.resolve)?\\(\\s*(?:(["'\`])((?:(?!\\1)[^\\\\$])*)\\1\\s*[,)])?`,
+    'g',
+  );
+  for (const [, quote, name = ''] of code.matchAll(call)) {
+    if (quote === undefined) warnings.push(`${file} requires ${UNKNOWN}`);
+    else if (/^[./]/.test(name))
+      warnings.push(`${file} requires ${name} by createRequire: its code is not in the key; import it`);
+    else packages.push(name);
+  }
+  return { packages, warnings: [...new Set(warnings)] };
+}
+
+const UNKNOWN = 'a module by a name that is only known when it runs: its code is not in the key; write the name out';
+const MARK = '@vite-ignore';
+
+/** Columns are counted in bytes. */
+function isMarked({ lineText, column }: Location): boolean {
+  const call = Buffer.from(lineText).toString('utf8', column);
+  return /^import\s*\(\s*\/\*\s*@vite-ignore\b/.test(call);
+}
+
+/** A person who knows what is imported there may say so, by the mark that other bundlers know. */
+export function namelessImports(warnings: readonly Message[]): string[] {
+  return warnings.flatMap(({ id, location }) => {
+    if (!(id in NAMELESS) || !location || isMarked(location)) return [];
+    const place = `${location.file}:${location.line}:${location.column + 1}`;
+    return [`${place} imports ${UNKNOWN}, or mark it: import(/* ${MARK} */ name)`];
+  });
+}
