@@ -1,5 +1,5 @@
-// The metadata table as others read it: DuckDB and pandas, where a Python with both (and pyarrow) is on the path. What is written,
-// hyparquet reads back everywhere.
+// The metadata table as others read it: DuckDB and pandas, where there is a Python with both (and pyarrow): .ci/run makes one. What is
+// written, hyparquet reads back everywhere.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { rowOf } from '../../bench/preparation/rows.ts';
 import { createMetadata, METADATA_COLUMNS, type MetadataRow, readMetadata } from '../../tasks/tables/metadata.ts';
+import { projectRoot } from '../rigs/task.ts';
 
-const PYTHON = ['python3', '/usr/bin/python3'].find(
-  (python) => spawnSync(python, ['-c', 'import duckdb, pandas, pyarrow']).status === 0,
+const PYTHON = ['node_modules/.cache/dag-python/bin/python', 'python3', '/usr/bin/python3'].find(
+  (python) => spawnSync(python, ['-c', 'import duckdb, pandas, pyarrow'], { cwd: projectRoot }).status === 0,
 );
 const script = join(import.meta.dirname, '../oracles/tables/read.py');
 const path = join(mkdtempSync(join(tmpdir(), 'dag-parquet-')), 'table.parquet');
@@ -36,7 +37,7 @@ it('is read back as it was written', async () => {
 });
 
 it.runIf(PYTHON)('opens in DuckDB and pandas with the right types and values', () => {
-  const seen = JSON.parse(execFileSync(PYTHON!, [script, path]).toString());
+  const seen = JSON.parse(execFileSync(PYTHON!, [script, path], { cwd: projectRoot }).toString());
   expect(seen.count).toEqual([rows.length, rows.length]);
   expect(Object.keys(seen.types)).toEqual(METADATA_COLUMNS);
   expect(seen.types).toMatchObject({ Rows: 'INTEGER', RescaleSlope: 'DOUBLE', Image: 'VARCHAR', HighBit: 'INTEGER' });
