@@ -1,5 +1,9 @@
 // TensorFlow.js, where it is installed: the package with a GPU, else the one without. Both are optional, and the first stays
-// installed without its native part where its download failed, so that only an attempt tells.
+// installed without its native part where its download failed; what else may be missing, only an attempt tells.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+
 export type TensorFlow = typeof import('@tensorflow/tfjs-core');
 
 export interface Loaded {
@@ -15,6 +19,8 @@ export async function loadTensorFlow(): Promise<Loaded | { readonly problem: str
   const problems: string[] = [];
   for (const name of PACKAGES) {
     try {
+      // Imported without it, a package registers its kernels, and the next one warns of each of them.
+      if (!hasNativePart(name)) throw new Error(`${name}: no native part`);
       const loaded = (await import(/* @vite-ignore */ name)) as TensorFlow & { default?: TensorFlow };
       const tf = loaded.default ?? loaded;
       const backend = tf.backend() as { isUsingGpuDevice?: boolean };
@@ -26,6 +32,11 @@ export async function loadTensorFlow(): Promise<Loaded | { readonly problem: str
   return { problem: problems.join(', ') };
 }
 
+function hasNativePart(name: string): boolean {
+  const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+  return existsSync(path.join(path.dirname(manifest), 'lib'));
+}
+
 function isAbsent(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
+  return (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
 }
