@@ -10,15 +10,28 @@
 //    same environment variables that nodes declare, and never where a node declares tools, whose versions must be asked.
 //  - It is not used while another run holds the project's lock, nor with --force.
 //
-// The file: u32 length of a JSON head, the head, then 6 doubles a path (size, mtime, ctime, inode, device, mode; size -1
-// where nothing lies).
+// The file: u32 length of a JSON head, u32 nothing, the head with spaces up to a multiple of eight, then the stats (`stats.ts`).
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { RunSummary } from '../event.ts';
 import type { Node, Source } from '../graph/node.ts';
 import type { Places } from '../state/places.ts';
+import { packStats, statsHold } from './stats.ts';
 
 /** What was asked: one answer a request. */
 export interface QuietRequest {
@@ -36,41 +49,35 @@ interface Head {
   readonly summary: RunSummary;
   /** Name → digest of its value, or null. */
   readonly environment: Readonly<Record<string, string | null>>;
-  readonly paths: readonly string[];
 }
 
 const TICK_MS = 20;
 const COARSE_TICK_MS = 2000;
-const WIDTH = 6;
-/** Beyond this, walking the folders with the stat cache and on threads is the better way. */
-const MOST_IN_FOLDERS = 20_000;
+const PREFIX = 8;
+/** Beyond this, walking the folders with the stat cache is the better way. */
+const MOST_IN_FOLDERS = 2_000_000;
 const KEPT_ANSWERS = 8;
 
 /** The summary of the run that this one would repeat, or null. */
 export function recallQuiet(places: Places, request: QuietRequest): RunSummary | null {
   const bytes = readOrNull(answerFile(places, request));
   if (!bytes || isLocked(places.lock)) return null;
-  const headEnd = 4 + bytes.readUInt32LE(0);
-  const head = JSON.parse(bytes.toString('utf8', 4, headEnd)) as Head;
-  if (head.build !== buildId() || head.boot !== bootId()) return null;
+  const headEnd = PREFIX + (bytes.length < PREFIX ? 0 : bytes.readUInt32LE(0));
+  const head = headOf(bytes.toString('utf8', PREFIX, headEnd));
+  if (!head || head.build !== buildId() || head.boot !== bootId()) return null;
   for (const [name, digest] of Object.entries(head.environment))
     if (digestOf(process.env[name]) !== digest) return null;
-  const root = path.dirname(request.file);
-  let at = headEnd;
-  const same = (value: number) => {
-    const wanted = bytes.readDoubleLE(at);
-    at += 8;
-    return wanted === value;
-  };
-  for (const name of head.paths) {
-    const stat = statSync(path.isAbsolute(name) ? name : `${root}/${name}`, { throwIfNoEntry: false });
-    if (!stat) {
-      if (!same(-1)) return null;
-      at += (WIDTH - 1) * 8;
-    } else if (!(same(stat.size) && same(stat.mtimeMs) && same(stat.ctimeMs))) return null;
-    else if (!(same(stat.ino) && same(stat.dev) && same(stat.mode))) return null;
+  const memory = bytes.buffer as unknown as SharedArrayBuffer;
+  return statsHold(memory, headEnd, path.dirname(request.file)) ? head.summary : null;
+}
+
+/** Null for one that is torn: a power cut may leave it so. */
+function headOf(text: string): Head | null {
+  try {
+    return JSON.parse(text) as Head;
+  } catch {
+    return null;
   }
-  return head.summary;
 }
 
 export interface QuietAnswer {
@@ -91,15 +98,14 @@ export function rememberQuiet(places: Places, request: QuietRequest, answer: Qui
   if (!found) return;
   const environment: Record<string, string | null> = {};
   for (const { env } of nodes) for (const name of env) environment[name] = digestOf(process.env[name]);
-  const head: Head = { build: buildId(), boot: bootId(), summary, environment, paths: found.paths };
+  const head: Head = { build: buildId(), boot: bootId(), summary, environment };
   const text = Buffer.from(JSON.stringify(head));
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(text.length);
-  const stats = Buffer.alloc(found.stats.length * 8);
-  for (const [index, value] of found.stats.entries()) stats.writeDoubleLE(value, index * 8);
+  const padded = Buffer.concat([text, Buffer.alloc(-text.length & 7, ' ')]);
+  const prefix = Buffer.alloc(PREFIX);
+  prefix.writeUInt32LE(padded.length);
   const file = answerFile(places, request);
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(`${file}.${process.pid}`, Buffer.concat([length, text, stats]));
+  writeFileSync(`${file}.${process.pid}`, Buffer.concat([prefix, padded, found]));
   renameSync(`${file}.${process.pid}`, file);
   dropOldest(path.dirname(file));
 }
@@ -117,26 +123,26 @@ function pathsOf(request: QuietRequest, { nodes, files }: QuietAnswer): Set<stri
 }
 
 /** Null when something is too young to be sure of, or there is too much. */
-function statAll(root: string, wanted: Iterable<string>, startedMs: number) {
+function statAll(root: string, wanted: Iterable<string>, startedMs: number): Buffer | null {
   const paths: string[] = [];
-  const stats: number[] = [];
+  const stats: (Stats | null)[] = [];
   let inFolders = 0;
   const visit = (name: string): boolean => {
     const place = path.isAbsolute(name) ? name : `${root}/${name}`;
-    const stat = statSync(place, { throwIfNoEntry: false });
+    const stat = statSync(place, { throwIfNoEntry: false }) ?? null;
     paths.push(name);
-    if (!stat) return stats.push(-1, 0, 0, 0, 0, 0) > 0;
-    const { size, mtimeMs, ctimeMs, ino, dev, mode } = stat;
+    stats.push(stat);
+    if (!stat) return true;
+    const { mtimeMs, ctimeMs } = stat;
     const tickMs = ctimeMs % 1000 === 0 && mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS;
     if (ctimeMs >= startedMs - tickMs) return false;
-    stats.push(size, mtimeMs, ctimeMs, ino, dev, mode);
     if (!stat.isDirectory()) return true;
     const inner = readdirSync(place);
     inFolders += inner.length;
     return inFolders <= MOST_IN_FOLDERS && inner.every((one) => visit(`${name}/${one}`));
   };
   for (const name of wanted) if (!visit(name)) return null;
-  return { paths, stats };
+  return packStats(paths, stats);
 }
 
 function answerFile(places: Places, request: QuietRequest): string {
@@ -165,11 +171,17 @@ function isLocked(lock: string): boolean {
   }
 }
 
+/** Into memory that threads can share. */
 function readOrNull(file: string): Buffer | null {
+  let opened: number | null = null;
   try {
-    return readFileSync(file);
+    opened = openSync(file, 'r');
+    const bytes = Buffer.from(new SharedArrayBuffer(fstatSync(opened).size));
+    return readSync(opened, bytes, 0, bytes.length, 0) === bytes.length ? bytes : null;
   } catch {
     return null;
+  } finally {
+    if (opened !== null) closeSync(opened);
   }
 }
 
