@@ -1,8 +1,7 @@
 // TensorFlow.js, where it is installed: the package with a GPU, else the one without. Both are optional, and the first stays
 // installed without its native part where its download failed; what else may be missing, only an attempt tells.
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export type TensorFlow = typeof import('@tensorflow/tfjs-core');
 
@@ -33,10 +32,9 @@ export async function loadTensorFlow(): Promise<Loaded | { readonly problem: str
 }
 
 function hasNativePart(name: string): boolean {
-  const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
-  return existsSync(path.join(path.dirname(manifest), 'lib'));
+  return existsSync(fileURLToPath(new URL('../lib', import.meta.resolve(name)))); // Beside dist/index.js.
 }
 
 function isAbsent(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+  return (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
 }
