@@ -28,8 +28,13 @@ export default defineTask({
       { key: (image) => image, inputs: (image) => [dicomPath(folder, image)], unit: 'files' },
       scanHeader,
     );
-    const collector = createCollector(folder, others);
-    await writeTable(ctx.output('table'), images, files, collector);
+    const outdone = new Map<string, string>();
+    let collector: Collector;
+    do {
+      collector = createCollector(folder, others, outdone);
+      await writeTable(ctx.output('table'), images, files, collector);
+      for (const [image, sound] of collector.outdone) outdone.set(image, sound);
+    } while (collector.outdone.size > 0);
     const [card, { quarantine }] = [collector.card(), collector];
     if (card.images === 0) throw new InputError(`${folder}: no usable image${summary(quarantine)}`);
     if (ctx.params.strict && quarantine.length > 0) {

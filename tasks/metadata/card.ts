@@ -23,7 +23,7 @@ export interface DataCard {
   readonly transferSyntaxes: Counts;
   readonly pixels: Counts;
   readonly fixed: Counts;
-  /** Copies of other files, byte for byte; they are in the quarantine too. */
+  /** Copies of other files, whole or damaged; they are in the quarantine too. */
   readonly duplicates: number;
   readonly quarantine: { readonly leftOut: number; readonly zeroed: number; readonly reasons: Counts };
   /** Elements that say who somebody is, by how many images have a value in them. */

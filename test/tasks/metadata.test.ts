@@ -127,6 +127,19 @@ describe('the metadata task', () => {
     await expect(run('twins', twins)).rejects.toThrow(/^a\.dcm and b\.dcm are different files of one image/);
   });
 
+  it('takes the sound file of an image of which there are damaged ones, whatever their names', async () => {
+    const [whole, short, shorter] = [0, 50, 100].map((cut) => image('same').subarray(0, image('same').length - cut));
+    const folder = folderOf('damaged', { 'a.dcm': short!, 'b.dcm': shorter!, 'c.dcm': whole!, 'd.dcm': short! });
+    const { warnings: found } = await run('damaged', folder, { cap: 3 });
+    expect((await readMetadata(out('damaged').table)).map((row) => row.Image)).toEqual(['c']);
+    expect(found).toEqual(
+      ['a', 'b', 'd'].map((name) =>
+        expect.stringMatching(`^${name}.dcm: it is a damaged copy of c.dcm: .* bytes; left out$`),
+      ),
+    );
+    expect(JSON.parse(readFileSync(out('damaged').card, 'utf8'))).toMatchObject({ files: 4, images: 1, duplicates: 3 });
+  });
+
   it('stops where more files than allowed cannot be used, and names the first of them', async () => {
     const files = { 'a.dcm': image('a'), 'b.dcm': 'text', 'c.dcm': 'text', 'd.dcm': image('d') };
     const folder = folderOf('capped', files);
