@@ -26,7 +26,9 @@ export function filesToWatch(
   for (const { action, inputs } of nodes) {
     if (action.kind === 'module') {
       files.add(path.resolve(pipeline.root, action.path));
-      for (const file of modulesRead.get(action.path) ?? []) files.add(file);
+      // A folder is what a pattern in an import means.
+      for (const file of modulesRead.get(action.path) ?? [])
+        (cache.look(file)?.kind === 'folder' ? folders : files).add(file);
     }
     for (const source of inputs.flatMap(({ sources }) => sources)) {
       if (source.producer) continue;
