@@ -116,6 +116,9 @@ describe('inference only', () => {
     expect(ok).toBe(true);
     const steps = ['infer', 'labels', 'metadata', 'png', 'submission', 'triplets'];
     expect(tasksOf([...ran, ...restored])).toEqual(steps);
+    expect((await p.dag('log', 'infer', '--profile', 'infer', ...settings)).stdout).toContain(
+      'device: cpu (onnxruntime)',
+    );
     expect(sorted('out/submission.csv')).toBe(submission);
   });
 

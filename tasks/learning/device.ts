@@ -1,6 +1,8 @@
 // Which device trains: what was asked for, or the first that is there, works, and computes what the CPU computes.
 // `auto` looks for a GPU only where the engine gave the node one: others may be using it, and probing costs seconds.
+import { existsSync } from 'node:fs';
 import { InputError } from '../../engine/task.ts';
+import { shownPath } from '../tables/csv.ts';
 import type { ModelSpec, Tensors } from './models/models.ts';
 import { exportOnnx } from './onnx/export.ts';
 import { createPredictor, type Predictor } from './onnx/predictor.ts';
@@ -48,8 +50,8 @@ const PROVIDERS = {
 } as const satisfies Record<string, OnnxOptions['executionProviders']>;
 
 const ACCELERATORS: Readonly<Record<string, (options: Options) => Promise<Found>>> = {
-  cuda: async (options) => onnxMaker('cuda (onnxruntime)', options, PROVIDERS.cuda),
-  webgpu: async (options) => onnxMaker('webgpu (onnxruntime)', options, PROVIDERS.webgpu),
+  cuda: async (options) => onnxFound('cuda', options),
+  webgpu: async (options) => onnxFound('webgpu', options),
   tfjs: tfjsMaker,
 };
 
@@ -83,11 +85,14 @@ export async function openPredictor(
   onnx: Uint8Array | string,
   { threads, gpus }: PredictionOptions,
 ): Promise<{ predictor: Predictor; line: string }> {
-  const cpu = await createPredictor(onnx, { threads });
+  const cpu = await openOnCpu(onnx, threads);
   if (gpus.length === 0) return { predictor: cpu, line: 'cpu (onnxruntime); no GPU was given to this node' };
   let others = '';
-  for (const [name, executionProviders] of Object.entries(PROVIDERS)) {
+  for (const name of ['cuda', 'webgpu'] as const) {
     try {
+      const absent = absentFiles(name);
+      if (absent !== null) throw new Error(absent);
+      const executionProviders = PROVIDERS[name];
       const predictor = await createPredictor(onnx, { threads, executionProviders });
       const problem = await predictsOtherwise(cpu, predictor);
       if (problem === null) {
@@ -101,6 +106,15 @@ export async function openPredictor(
     }
   }
   return { predictor: cpu, line: `cpu (onnxruntime)${others}` };
+}
+
+async function openOnCpu(onnx: Uint8Array | string, threads: number): Promise<Predictor> {
+  try {
+    return await createPredictor(onnx, { threads });
+  } catch (error) {
+    if (typeof onnx !== 'string') throw error;
+    throw new InputError(`${shownPath(onnx)}: this network cannot be opened: ${shortened(error)}`, { cause: error });
+  }
 }
 
 /** A predictor for each file. The log is told the device of the first; the others have the same. */
@@ -155,14 +169,23 @@ async function cpuMaker({ threads }: Options): Promise<Maker> {
   };
 }
 
-function onnxMaker(
-  label: string,
-  { threads }: Options,
-  executionProviders: NonNullable<OnnxOptions['executionProviders']>,
-): Maker {
-  const options = { threads, executionProviders };
+/**
+ * What ONNX Runtime would need and does not find, or null. Asked first, since a provider that is tried in vain writes of it on
+ * stderr in red.
+ */
+function absentFiles(provider: keyof typeof PROVIDERS): string | null {
+  if (provider !== 'cuda' || process.platform !== 'linux') return null;
+  const folder = `../bin/napi-v6/linux/${process.arch}`;
+  const file = new URL(`${folder}/libonnxruntime_providers_cuda.so`, import.meta.resolve('onnxruntime-node'));
+  return existsSync(file) ? null : "CUDA's part of onnxruntime-node is not installed (README.md, Training)";
+}
+
+function onnxFound(name: keyof typeof PROVIDERS, { threads }: Options): Found {
+  const problem = absentFiles(name);
+  if (problem !== null) return { problem };
+  const options = { threads, executionProviders: PROVIDERS[name] };
   return {
-    label,
+    label: `${name} (onnxruntime)`,
     stepper: (plan) => createOnnxStepper(plan, { target: { rules: 'standard' }, ...options }),
     predictor: (model, weights) => createPredictor(exportOnnx(model, weights, {}), options),
   };

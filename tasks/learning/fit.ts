@@ -4,7 +4,7 @@
 // bit for bit, because order, augmentation and learning rate depend on (seed, epoch, image) and not on the past.
 import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { TaskContext } from '../../engine/task.ts';
+import { InputError, type TaskContext } from '../../engine/task.ts';
 import { CLASSES, type ClassName } from '../classes.ts';
 import { auc, weightedLogLoss } from '../metrics.ts';
 import { some } from '../tables/labels.ts';
@@ -92,7 +92,7 @@ export function cosine(lr: number, epoch: number, epochs: number): number {
 
 /**
  * Trains until the last epoch or until patience runs out, from the checkpoint in `context.scratch` where there is one.
- * Throws an Error that names epoch, batch and images when the loss is no longer a number; throws `context.signal.reason`, after
+ * Throws an InputError that names epoch, batch and images when the loss is no longer a number; throws `context.signal.reason`, after
  * writing a checkpoint, when aborted.
  */
 export async function fitNetwork(options: FitOptions): Promise<Fit> {
@@ -251,9 +251,9 @@ async function stop({ context }: FitOptions, save: () => Promise<void>): Promise
   throw context.signal.reason;
 }
 
-function diverged({ epoch, batches }: Progress, names: readonly string[]): Error {
+function diverged({ epoch, batches }: Progress, names: readonly string[]): InputError {
   const where = names.length === 0 ? 'the validation' : `batch ${batches + 1} (${some(names, 'image', 64)})`;
-  return new Error(`the loss is not a number in epoch ${epoch + 1}, ${where}; lower lr, or look at these images`);
+  return new InputError(`the loss is not a number in epoch ${epoch + 1}, ${where}; lower lr, or look at these images`);
 }
 
 function report({ epochs, context }: FitOptions, record: EpochLine): void {

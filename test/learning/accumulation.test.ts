@@ -179,6 +179,15 @@ describe('the choice of a device', () => {
     rmSync(folder, { recursive: true });
   });
 
+  it('refuses to predict with a file that is no network, by name', async () => {
+    const file = path.join(tmpdir(), `not-a-network-${process.pid}.onnx`);
+    writeFileSync(file, 'cut off');
+    const failure = openPredictor(file, { threads: 1, gpus: [] });
+    await expect(failure).rejects.toThrow(/not-a-network-\d+\.onnx: this network cannot be opened: /);
+    await expect(failure).rejects.toBeInstanceOf(InputError);
+    rmSync(file);
+  });
+
   it('refuses a device that cannot be used, with why', async () => {
     // Where there is one, its self-check passes; here or there, nothing else can happen.
     const failure = await createTrainer({ ...options, device: 'cuda' }).catch((error: unknown) => error);

@@ -101,6 +101,7 @@ export interface Job {
   /** The folder that outputs, named as they are, and scratch go to. */
   readonly folder: string;
   readonly cores?: number;
+  readonly gpus?: readonly number[];
   readonly signal?: AbortSignal;
   readonly said?: string[];
   readonly onProgress?: (done: number, total: number) => void;
@@ -108,7 +109,15 @@ export interface Job {
 
 /** Runs a task in this process with the context that the engine would give it. */
 export async function runTask(task: Task<unknown>, job: Job): Promise<void> {
-  const { inputs, folder, cores = 1, signal = new AbortController().signal, said = [], onProgress = () => {} } = job;
+  const {
+    inputs,
+    folder,
+    cores = 1,
+    gpus = [],
+    signal = new AbortController().signal,
+    said = [],
+    onProgress = () => {},
+  } = job;
   mkdirSync(path.join(folder, 'scratch'), { recursive: true });
   const params = task.params?.parse(job.params) ?? job.params;
   const context: TaskContext<unknown> = {
@@ -120,7 +129,7 @@ export async function runTask(task: Task<unknown>, job: Job): Promise<void> {
     scratch: path.join(folder, 'scratch'),
     each: () => Promise.reject(new Error('this rig has no ctx.each')),
     cores,
-    gpus: [],
+    gpus,
     signal,
     log: (message) => void said.push(message),
     warn: (message) => void said.push(`warning: ${message}`),
