@@ -49,11 +49,11 @@ export interface CommandSpec {
 
 export const collect = (value: string, before: unknown) => [...((before as string[] | undefined) ?? []), value];
 
-function wholeNumber(least: number) {
+function wholeNumber(flag: string, least: number) {
   return (text: string) => {
     const value = Number(text);
     if (text.trim() === '' || !Number.isInteger(value) || value < least)
-      throw new UsageError(`"${text}" is not a whole number of at least ${least}`);
+      throw new UsageError(`${flag} takes a whole number of at least ${least}, not "${text}"`);
     return value;
   };
 }
@@ -74,8 +74,8 @@ const TRACE = {
 };
 const RUNNING: readonly OptionSpec[] = [
   { flags: '-k, --keep-going', help: 'after a failure, go on with what does not depend on it' },
-  { flags: '-j, --jobs <n>', help: 'cores to use (default: all)', parse: wholeNumber(1) },
-  { flags: '--gpus <n>', help: 'GPUs to use (default: what nvidia-smi finds)', parse: wholeNumber(0) },
+  { flags: '-j, --jobs <n>', help: 'cores to use (default: all)', parse: wholeNumber('--jobs', 1) },
+  { flags: '--gpus <n>', help: 'GPUs to use (default: what nvidia-smi finds)', parse: wholeNumber('--gpus', 0) },
 ];
 
 const SELECTORS = `A selector is a task (train), a node ('train[model=a,fold=0]'), a part of a matrix ('train[fold=0]'), a glob
@@ -167,7 +167,11 @@ that it reaches and leaves the others alone. Ctrl-C ends.`,
     group: 'Look',
     summary: 'the runs; for a node, each time it ran and why',
     options: [
-      { flags: '-n, --last <n>', help: 'the latest n (default: 20 runs, or all of a node)', parse: wholeNumber(1) },
+      {
+        flags: '-n, --last <n>',
+        help: 'the latest n (default: 20 runs, or all of a node)',
+        parse: wholeNumber('--last', 1),
+      },
     ],
     run: async (names, flags) => (await import('./history.ts')).historyCommand(names[0], flags),
   },
@@ -217,7 +221,7 @@ node's artifacts are made of now stays under any limit. Safe while a build runs.
       {
         flags: '--keep-runs <n>',
         help: 'keep what the last n runs had; alone: and drop the rest',
-        parse: wholeNumber(0),
+        parse: wholeNumber('--keep-runs', 0),
       },
       { flags: '--dry-run', help: 'only say what would go' },
       { flags: '--pin <run|node>', help: "never drop this run's results, or this node's present one", parse: collect },

@@ -3,14 +3,12 @@ import { openCache } from '../../cache/index.ts';
 import { type Change, diffRuns, type MetricLine, type RunDiff } from '../history/diff.ts';
 import { runIds } from '../history/read.ts';
 import { type Snapshot, snapshots } from '../history/snapshot.ts';
+import { shownChange } from '../plan/reason.ts';
 import { placesOf } from '../state/places.ts';
-import type { Json } from '../task.ts';
 import { EXIT } from './failure.ts';
 import { knownRuns, mustFindRun } from './runs.ts';
 import { type CommonFlags, projectRoot } from './session.ts';
 import { bold } from './style.ts';
-
-const WIDEST = 60;
 
 interface DiffFlags extends CommonFlags {
   readonly md?: boolean;
@@ -100,7 +98,9 @@ function render(before: Snapshot, after: Snapshot, diff: RunDiff, style: Style):
 }
 
 function changeRow(change: Change): string[] {
-  return [change.name, show(change.before), show(change.after), nodesText(change.nodes)];
+  const { name, before, after, nodes } = change;
+  const [old, now] = shownChange(before, after);
+  return [name, before === null ? '-' : old, after === null ? '-' : now, nodesText(nodes)];
 }
 
 function nodesText(nodes: readonly string[]): string {
@@ -114,10 +114,3 @@ function metricRow({ name, before, after, node }: MetricLine): string[] {
 
 const number = (value: number | null) => (value === null ? '-' : String(Number(value.toPrecision(5))));
 const signed = (value: number) => (value > 0 ? '+' : '') + Number(value.toPrecision(3));
-
-function show(value: Json): string {
-  if (value === null) return '-';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const short = /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
-  return short.length > WIDEST ? `${short.slice(0, WIDEST - 1)}…` : short;
-}

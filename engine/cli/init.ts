@@ -25,7 +25,7 @@ tasks:
       awk -v seed=\${params.seed} -v rows=\${params.rows} 'BEGIN {
         srand(seed)
         print "group,value"
-        for (i = 0; i < rows; i++) print (rand() < 0.5 ? "north" : "south") "," rand() * 10
+        for (i = 0; i < rows + 0; i++) print (rand() < 0.5 ? "north" : "south") "," rand() * 10
       }' > \${out.csv}
     params: { seed: "\${seed}", rows: "\${rows}" }
     out: { csv: out/values.csv }
@@ -81,7 +81,7 @@ export async function init(dir: string): Promise<Result<string[], InitTrouble>> 
   const present = Object.keys(files).filter((file) => existsSync(join(dir, file)));
   if (present.length > 0)
     return fail({
-      message: `${present.join(', ')} exists already in ${dir}`,
+      message: `${present.join(', ')} ${present.length > 1 ? 'exist' : 'exists'} already in ${dir}`,
       hint: 'name an empty folder: dag init FOLDER',
     });
   if (!existsSync(join(dir, '.gitignore'))) files['.gitignore'] = '.dag/\nout/\n';

@@ -8,7 +8,7 @@ import { logPath, type Places, placesOf } from '../state/places.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { pause } from './follow.ts';
 import { type CommonFlags, loadProject, selectNames } from './session.ts';
-import { bold } from './style.ts';
+import { bold, dim } from './style.ts';
 
 interface LogFlags extends CommonFlags {
   readonly follow?: boolean;
@@ -27,8 +27,10 @@ export async function logCommand(selector: string, flags: LogFlags): Promise<num
     return EXIT.done;
   }
   for (const { name, file } of logs) {
+    const text = readFileSync(file);
     if (logs.length > 1) process.stdout.write(`${bold(name)}\n`);
-    process.stdout.write(readFileSync(file));
+    if (text.length === 0) process.stderr.write(dim(`${name} printed nothing\n`));
+    process.stdout.write(text);
   }
   return EXIT.done;
 }

@@ -41,10 +41,9 @@ function addCommand(program: Command, spec: CommandSpec, finish: (code: number) 
     .summary(spec.summary)
     .description(`${capital(spec.summary)}.${spec.about ? `\n\n${flowing(spec.about)}` : ''}`)
     .usage(`${spec.words.slice(name.length + 1)} [options]`.trim())
-    .showHelpAfterError(`  \`dag ${name} --help\` says how`)
-    .helpOption('-h, --help', 'this page');
+    .showHelpAfterError(`  \`dag ${name} --help\` says how`);
   addOptions(command.optionsGroup('Options:'), spec.options ?? []);
-  addOptions(command.optionsGroup('Common options:'), COMMON_OPTIONS);
+  addOptions(command.optionsGroup('Common options:').helpOption('-h, --help', 'this page'), COMMON_OPTIONS);
   if (spec.examples) command.addHelpText('after', examplesText(spec.examples));
   command.action(async (...given: unknown[]) => {
     const named = given.slice(0, -2).flat() as (string | undefined)[];

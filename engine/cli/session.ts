@@ -43,7 +43,8 @@ export function loadProject(flags: CommonFlags): Pipeline {
   });
   if (loaded.ok) return loaded.value;
   const source = (name: string) => (existsSync(name) ? readFileSync(name, 'utf8') : undefined);
-  throw new UsageError(formatDiagnostics(loaded.error, source, { color: colors.enabled, cwd: process.cwd() }));
+  const text = formatDiagnostics(loaded.error, source, { color: colors.enabled, cwd: process.cwd() });
+  throw new UsageError(text.trimEnd());
 }
 
 /** The project's folder, for commands that read only what runs left: the file need not load. */

@@ -1,6 +1,7 @@
 // dag why NODE: every reason that a node is stale, with old and new value; or, when it is fresh, why it last ran.
 import { readJournal, runIds } from '../history/read.ts';
 import { describeReason } from '../plan/reason.ts';
+import { localTime } from '../report/time.ts';
 import { type Acceptance, recordOf, stateOf } from '../state/record.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { planSelected } from './plan.ts';
@@ -37,7 +38,7 @@ function headline({ cache }: Session, name: string, state: 'fresh' | 'restore' |
   const last = stateOf(cache, name);
   if (!last) return `${bold(name)} is fresh.`;
   const because = last.reasons.map((reason) => `\n  ${describeReason(reason)}`).join('');
-  return `${bold(name)} is fresh. It last ran at ${last.ranAt} because:${because}`;
+  return `${bold(name)} is fresh. It last ran at ${localTime(last.ranAt)} because:${because}`;
 }
 
 /** Each time that somebody said of this node that a change of code leaves its result valid, oldest first. */
@@ -55,6 +56,6 @@ function acceptances({ cache, places }: Session, name: string): readonly Accepta
 }
 
 function acceptanceLines({ at, by, reason, changes }: Acceptance): string[] {
-  const head = `  ${yellow('accepted')} at ${at} by ${by}: ${reason}`;
+  const head = `  ${yellow('accepted')} at ${localTime(at)} by ${by}: ${reason}`;
   return [head, ...changes.map((change) => `    ${describeReason(change)}`)];
 }

@@ -64,13 +64,32 @@ export function describeReason(reason: Reason): string {
 }
 
 function change({ before, after }: Reason): string {
-  if (before === null) return `added ${show(after)}`;
-  if (after === null) return `removed ${show(before)}`;
-  return `${show(before)} → ${show(after)}`;
+  const [old, now] = shownChange(before, after);
+  if (before === null) return `added ${now}`;
+  if (after === null) return `removed ${old}`;
+  return `${old} → ${now}`;
 }
 
-function show(value: Json): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const short = /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
-  return short.length > WIDEST_VALUE ? `${short.slice(0, WIDEST_VALUE - 1)}…` : short;
+/** Both values on one line, cut so that where they differ is in sight. */
+export function shownChange(before: Json, after: Json): [string, string] {
+  const [old, now] = [lineOf(before), lineOf(after)];
+  const longest = Math.max(old.length, now.length);
+  if (longest <= WIDEST_VALUE) return [old, now];
+  const same = [...old].findIndex((letter, at) => letter !== now[at]);
+  const difference = same < 0 ? Math.min(old.length, now.length) : same;
+  const from =
+    before === null || after === null ? 0 : Math.max(0, Math.min(difference - BEFORE_IT, longest - WIDEST_VALUE));
+  return [cut(old, from), cut(now, from)];
+}
+
+const BEFORE_IT = 20;
+
+function lineOf(value: Json): string {
+  const text = (typeof value === 'string' ? value : JSON.stringify(value)).replace(/\s+/g, ' ').trim();
+  return /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
+}
+
+function cut(text: string, from: number): string {
+  const rest = (from > 0 ? '…' : '') + text.slice(from);
+  return rest.length > WIDEST_VALUE ? `${rest.slice(0, WIDEST_VALUE - 1)}…` : rest;
 }

@@ -68,22 +68,22 @@ export interface Required {
 /** `code`: a file's part of a bundle. */
 export function requiredBy(file: string, code: string): Required {
   const makers = [...code.matchAll(/([\w$]+)\s*=\s*(?:[\w$]+\.)?createRequire\d*\(/g)].map(([, name]) => name!);
-  const direct = String.raw`createRequire\d*\([^()]*\)`;
-  const callers = [...makers.map((name) => String.raw`(?<![\w$.])${name.replaceAll('$', '\\$')}`), direct];
-  if (makers.length === 0 && !new RegExp(`${direct}\\(`).test(code)) return { packages: [], warnings: [] };
-  const packages: string[] = [];
-  const warnings: string[] = [];
-  const call = new RegExp(
-    `(?:${callers.join('|')})(?:\\.resolve)?\\(\\s*(?:(["'\`])((?:(?!\\1)[^\\\\$])*)\\1\\s*[,)])?`,
-    'g',
+  const requires = makers.map((name) => String.raw`(?<![\w$.])${name.replaceAll('$', '\\$')}`);
+  const callers = [...requires, String.raw`createRequire\d*\([^()]*\)`, String.raw`import\.meta(?=\.resolve)`].join(
+    '|',
   );
-  for (const [, quote, name = ''] of code.matchAll(call)) {
-    if (quote === undefined) warnings.push(`${file} requires ${UNKNOWN}`);
-    else if (/^[./]/.test(name))
-      warnings.push(`${file} requires ${name} by createRequire: its code is not in the key; import it`);
-    else packages.push(name);
+  const literal = '(["\'`])((?:(?!\\2)[^\\\\$])*)\\2\\s*[,)]';
+  const packages: string[] = [];
+  const warnings = new Set<string>();
+  for (const call of code.matchAll(new RegExp(`(?:${callers})(\\.resolve)?\\(\\s*(?:${literal})?`, 'g'))) {
+    const [, resolves, quote, name = ''] = call;
+    if (quote !== undefined && !/^[./]/.test(name)) packages.push(name);
+    // To be told where something lies loads nothing.
+    else if (resolves) continue;
+    else if (quote === undefined) warnings.add(`${file} requires ${UNKNOWN}`);
+    else warnings.add(`${file} requires ${name} by createRequire: its code is not in the key; import it`);
   }
-  return { packages, warnings: [...new Set(warnings)] };
+  return { packages, warnings: [...warnings] };
 }
 
 const UNKNOWN = 'a module by a name that is only known when it runs: its code is not in the key; write the name out';

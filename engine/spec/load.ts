@@ -88,7 +88,7 @@ function chooseProfile(spec: FileSpec, options: LoadOptions, sink: Sink): string
   if (wanted === null || spec.profiles.has(wanted)) return wanted;
   const flag: Origin = { file: `--profile ${wanted}`, text: '', placed: false };
   const span = options.profile === undefined && spec.profile ? spec.profile : { origin: flag, start: 0, end: 0 };
-  sink.report(span, `there is no profile "${wanted}"`, suggest(wanted, spec.profiles.keys()));
+  sink.report(span, `there is no profile "${wanted}"`, suggest(wanted, spec.profiles.keys()) ?? 'the file has none');
   return null;
 }
 

@@ -169,11 +169,15 @@ test('a package of another version than the lock file says counts as it is insta
   expect(await made()).toBe('2.0.0');
 });
 
-test('a package that is required by way of createRequire', async () => {
+test.each([
+  ["require('pack')"],
+  ["(await import(/* @vite-ignore */ import.meta.resolve('pack'))).default"],
+  ["createRequire(import.meta.url)('pack')"],
+])('a package that is not imported in so many words: %s', async (value) => {
   await projectWith({
     'tasks/t.ts': task(
       "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
-      "require('pack')",
+      value,
     ),
     ...installed('1.0.0', '1.0.0'),
   });
