@@ -47,6 +47,7 @@ export default defineTask({
     const more = quarantine.length - SHOWN_WARNINGS;
     if (more > 0) ctx.warn(`… and ${more} more files, all named in ${ctx.output('quarantine')}`);
     warnOfIdentity(card, ctx);
+    warnOfReformats(card, ctx);
     writeFileSync(ctx.output('quarantine'), `${JSON.stringify(quarantine, null, 1)}\n`);
     writeFileSync(ctx.output('card'), `${JSON.stringify(card, null, 1)}\n`);
     ctx.log(`${card.images} images in ${folder}, ${quarantine.length} files left out or zeroed`);
@@ -79,6 +80,13 @@ function warnOfIdentity({ identity, images }: DataCard, { warn }: Pick<TaskConte
   const found = Object.entries(identity).map(([element, count]) => `${element} (${count})`);
   if (found.length === 0) return;
   warn(`identity is filled in, of ${images} images: ${found.join(', ')}; remove it before you share these files`);
+}
+
+/** Exports often hold them beside the axial series. */
+function warnOfReformats({ planes }: DataCard, { warn }: Pick<TaskContext<unknown>, 'warn'>): void {
+  const found = ['coronal', 'sagittal'].filter((plane) => planes[plane]).map((plane) => `${planes[plane]} ${plane}`);
+  if (found.length > 0)
+    warn(`${found.join(' and ')} images: predictions are for axial slices, so leave their series out`);
 }
 
 function lineOf({ file, status, reason }: QuarantinedFile): string {

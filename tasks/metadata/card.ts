@@ -20,6 +20,8 @@ export interface DataCard {
   readonly slicesPerStudy: { readonly least: number; readonly median: number; readonly most: number };
   /** Images by `rows x columns`, by transfer syntax, by how values are stored, and by what had to be put right to read them. */
   readonly sizes: Counts;
+  /** By the body axis that a slice is most nearly across; head-CT networks know axial slices. */
+  readonly planes: Counts;
   readonly transferSyntaxes: Counts;
   readonly pixels: Counts;
   readonly fixed: Counts;
@@ -39,7 +41,7 @@ export interface CardMaker {
 export function createCard(): CardMaker {
   const patients = new Set<string>();
   const studies = new Map<string, { images: number; series: Set<string> }>();
-  const [sizes, syntaxes, pixels, fixed, identity] = [counter(), counter(), counter(), counter(), counter()];
+  const [sizes, planes, syntaxes, pixels, fixed, identity] = Array.from({ length: 6 }, counter) as SixCounters;
   const [reasons, statuses] = [counter(), counter()];
   let [images, outside, duplicates] = [0, 0, 0];
   return {
@@ -51,6 +53,7 @@ export function createCard(): CardMaker {
       study.images++;
       study.series.add(row.SeriesInstanceUID ?? '');
       sizes.add(`${row.Rows} x ${row.Columns}`);
+      planes.add(planeOf(row));
       syntaxes.add(TRANSFER_SYNTAXES.get(facts.transferSyntax)!.name);
       pixels.add(
         `${row.BitsStored} of ${row.BitsAllocated} bits, ${row.PixelRepresentation === 1 ? 'signed' : 'unsigned'}`,
@@ -81,6 +84,7 @@ export function createCard(): CardMaker {
           most: perStudy.at(-1) ?? 0,
         },
         sizes: sizes.list(),
+        planes: planes.list(),
         transferSyntaxes: syntaxes.list(),
         pixels: pixels.list(),
         fixed: fixed.list(),
@@ -105,6 +109,17 @@ function fixesOf(row: MetadataRow, { hasPadding }: FileFacts): string[] {
     ...(row.Rows === row.Columns ? [] : ['padded to a square']),
   ];
 }
+
+/** Across a slice: its rows' direction times its columns'. A tilted gantry leaves it nearest to the long axis. */
+function planeOf(row: MetadataRow): string {
+  const cosines = ([0, 1, 2, 3, 4, 5] as const).map((k) => row[`ImageOrientationPatient_${k}`] ?? Number.NaN);
+  const [a, b, c, d, e, f] = cosines as [number, number, number, number, number, number];
+  const across = [b * f - c * e, c * d - a * f, a * e - b * d].map(Math.abs);
+  return ['sagittal', 'coronal', 'axial'][across.indexOf(Math.max(...across))] ?? 'unknown';
+}
+
+type Counter = ReturnType<typeof counter>;
+type SixCounters = [Counter, Counter, Counter, Counter, Counter, Counter];
 
 /** Counts by name, most frequent first, then by name. */
 function counter(): { add(name: string): void; list(): Counts } {

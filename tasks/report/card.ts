@@ -14,6 +14,7 @@ const CARD = z.object({
   series: z.number(),
   slicesPerStudy: z.object({ least: z.number(), median: z.number(), most: z.number() }),
   sizes: counts,
+  planes: counts,
   transferSyntaxes: counts,
   pixels: counts,
   /** What had to be put right to read the pixels. */

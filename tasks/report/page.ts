@@ -122,6 +122,7 @@ function dataSection({ cards, ensemble, images }: Findings): string {
     beside(
       table(['Label', 'Images', 'Share'], labels, 'Labels of the training images'),
       bySet('Size in pixels', 'Image sizes', (card) => card.sizes),
+      bySet('Plane', 'What the slices are across', (card) => card.planes),
       bySet('Transfer syntax', 'How pixels are encoded', (card) => card.transferSyntaxes),
       bySet('Stored values', 'How values are stored', (card) => card.pixels),
       any((card) => card.fixed) ? bySet('Put right', 'What reading the pixels took', (card) => card.fixed) : '',

@@ -193,6 +193,25 @@ if that is how the data are, raise max_quarantine in pipeline.yml`,
     for (const { PatientID } of rows) expect(JSON.stringify(card)).not.toContain(PatientID);
   });
 
+  it('warns of coronal and sagittal series, and knows a tilted axial slice from them', async () => {
+    const across = (name: string, cosines: string) => {
+      const orientation = { tag: 0x00200037, vr: 'DS', value: cosines.split(' ') } as const;
+      return encodeHandMade({ name, rows: 8, columns: 8, pixel: () => 1, z: 1, extra: [orientation] });
+    };
+    const folder = folderOf('planes', {
+      'a.dcm': across('a', '1 0 0 0 0.87 -0.5'),
+      'b.dcm': across('b', '1 0 0 0 0 -1'),
+      'c.dcm': across('c', '0 1 0 0 0 -1'),
+      'd.dcm': across('d', '0.1 1 0 0 0 -1'),
+    });
+    const { warnings: found } = await run('planes', folder);
+    expect(found).toEqual([
+      '1 coronal and 2 sagittal images: predictions are for axial slices, so leave their series out',
+    ]);
+    const { planes } = JSON.parse(readFileSync(out('planes').card, 'utf8'));
+    expect(planes).toEqual({ sagittal: 2, axial: 1, coronal: 1 });
+  });
+
   it('warns of identity by the names of elements, and keeps none of their values', async () => {
     const text = (tag: number, vr: 'PN' | 'DA', value: string) => ({ tag, vr, value });
     const extra = [text(0x00100010, 'PN', 'Jansson^Tove'), text(0x00100030, 'DA', '19140809')];

@@ -80,6 +80,7 @@ beforeAll(async () => {
       series: 54,
       slicesPerStudy: { least: 20, median: 20, most: 20 },
       sizes: { '512 x 512': 1230, '512 x 400': 2 },
+      planes: { axial: 1230, coronal: 2 },
       transferSyntaxes: { 'Explicit VR Little Endian': 1232 },
       pixels: { '16 of 16 bits, signed': 1232 },
       fixed: { 'padded to a square': 2 },
