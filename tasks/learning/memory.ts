@@ -1,14 +1,7 @@
-// Too little memory for a batch: knowing it when it is said, and finding the batch that fits by trying.
+// Too little memory for a batch of a training: the batch that fits is found by trying.
 import { InputError } from '../../engine/task.ts';
+import { isOutOfMemory } from './outOfMemory.ts';
 import { createTrainer, type TrainerOptions } from './trainer.ts';
-
-// ONNX Runtime (CPU, then GPU), JavaScript, C++, CUDA, WebGPU, TensorFlow.
-const SAYINGS =
-  /Failed to allocate memory|Array buffer allocation failed|Array buffer allocation|bad_alloc|std::bad_array|out of memory|OUT_OF_MEMORY|ResourceExhausted|OOM when allocating/i;
-
-export function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && SAYINGS.test(error.message);
-}
 
 /** What to tell the user: how many images do fit, found by halving and taking one step each time. */
 export async function tooLarge(options: TrainerOptions, cause: unknown): Promise<InputError> {

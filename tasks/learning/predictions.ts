@@ -1,9 +1,10 @@
 // Predicted probabilities for a list of images: the mean over networks and views, in one pass over the files.
-import type { TaskContext } from '../../engine/task.ts';
+import { InputError, type TaskContext } from '../../engine/task.ts';
 import { CLASSES } from '../classes.ts';
 import type { Predictions } from '../tables/predictions.ts';
 import type { View } from './augment.ts';
 import type { Load } from './loader/loader.ts';
+import { isOutOfMemory } from './outOfMemory.ts';
 
 /** A network in inference mode; what `createPredictor` gives. */
 export interface Network {
@@ -22,9 +23,23 @@ export interface PredictOptions {
 
 /**
  * The mean over networks and views of the sigmoids, to nine significant digits, (N, 6) in the order of `images`. Each image is
- * decoded once. Throws an Error that names the image where a network's output is no number, `signal.reason` when aborted.
+ * decoded once. Throws an Error that names the image where a network's output is no number, `signal.reason` when aborted, an
+ * InputError where memory is too little.
  */
 export async function predict(options: PredictOptions): Promise<Predictions> {
+  try {
+    return await predictAll(options);
+  } catch (error) {
+    if (!isOutOfMemory(error)) throw error;
+    const { batch } = options;
+    const advice = batch > 1 ? `set micro_batch below ${batch}, or ` : '';
+    throw new InputError(`predicting ${batch} pictures at once does not fit into memory; ${advice}give the node more`, {
+      cause: error,
+    });
+  }
+}
+
+async function predictAll(options: PredictOptions): Promise<Predictions> {
   const { load, networks, images, views, batch, context } = options;
   const values = new Float64Array(images.length * CLASSES.length);
   const perBatch = Math.max(1, Math.floor(batch / views.length));

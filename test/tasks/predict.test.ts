@@ -1,4 +1,5 @@
 // The prediction task, bundled and with worker threads: two networks of random weights stand for two folds.
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,7 +9,16 @@ import { load } from '../../tasks/learning/loader/load.ts';
 import { sigmoid } from '../../tasks/learning/predictions.ts';
 import { createPredictor, exportOnnx, initialise, type ModelSpec, type Tensors } from '../../tasks/learning/trainer.ts';
 import { type Predictions, readPredictions, writePredictions } from '../../tasks/tables/predictions.ts';
-import { bundleTask, drawImages, type Job, makeScratch, removeScratch, runTask } from './train_rig.ts';
+import {
+  bundleDriver,
+  bundleTask,
+  drawImages,
+  type Job,
+  makeScratch,
+  removeScratch,
+  runLimited,
+  runTask,
+} from './train_rig.ts';
 
 const NETWORK: ModelSpec = { name: 'tiny', arch: 'efficientnet', width: 0.25, depth: 0.25, input: 32 };
 const MODEL = { ...NETWORK, images: 'brain_subdural_bone', cv_scheme: 'v1' };
@@ -108,6 +118,22 @@ test('a folder without a PNG is wrong input', async () => {
 test('a network of another input size is refused by name', async () => {
   await expect(run('wrong', {}, { model: { ...MODEL, input: 64 } })).rejects.toThrow(
     /0.onnx: the network takes 32 px, model "tiny" says 64$/,
+  );
+});
+
+const limitsMemory = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
+
+test.runIf(limitsMemory)('pictures that do not fit into memory at once are told, with what to set', async () => {
+  const large = { ...NETWORK, input: 768 };
+  writeFileSync(at('large.onnx'), exportOnnx(large, livelyWeights(0), {}));
+  await drawImages(at('many'), 'MANY', 12, 4);
+  const driver = await bundleDriver(scratch, 'predict');
+  const inputs = { onnx: [at('large.onnx')], oof: [at('0.csv')], images: [at('many')] };
+  const params = { model: { ...MODEL, ...large }, batch: 48 };
+  const { code, stderr } = await runLimited(driver, 1000, { params, inputs, folder: at('large') });
+  expect(code).not.toBe(0);
+  expect(stderr).toContain(
+    'predicting 48 pictures at once does not fit into memory; set micro_batch below 48, or give the node more',
   );
 });
 

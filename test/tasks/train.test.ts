@@ -2,6 +2,7 @@
 import { fork, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError, type Task } from '../../engine/task.ts';
 import { CLASSES } from '../../tasks/classes.ts';
@@ -19,6 +20,7 @@ import {
   makeScratch,
   type Row,
   removeScratch,
+  runLimited,
   runTask,
   writeFold,
 } from './train_rig.ts';
@@ -94,7 +96,15 @@ test('the out-of-fold predictions are those of the exported network, alone, on t
   const names = rows.slice(32).map(({ image }) => image);
   expect(oof.images).toEqual(names);
   const job = { folder: at('png'), names, kind: 'adjacent_hu', size: 32, look: { views: [IDENTITY] } };
+  const { inputNames, outputNames } = await InferenceSession.create(at('whole', 'onnx'));
+  expect([inputNames, outputNames]).toEqual([['x'], ['logits']]);
   const network = await createPredictor(at('whole', 'onnx'), { threads: 1 });
+  expect(network.metadata).toMatchObject({
+    model: 'tiny',
+    images: 'adjacent_hu',
+    input: '32',
+    labels: CLASSES.join(','),
+  });
   expect(network.metadata.window).toBe('width 200, level 80 on the three channels');
   const logits = await network.predict(new Float32Array((await load(job)) as ArrayBuffer), names.length);
   await network.close();
@@ -135,7 +145,7 @@ test.runIf(limitsMemory)(
     const inputs = { images: [at('many')], train: [at('many_train.csv')], valid: [at('many_valid.csv')] };
     const params = { ...PARAMS, batch: 64, epochs: 1 };
     const trainWith = (model: object) =>
-      runLimited(driver, {
+      runLimited(driver, 1600, {
         params: { ...params, model: { ...MODEL, input: 384, ...model } },
         inputs,
         folder: at('large'),
@@ -149,18 +159,6 @@ test.runIf(limitsMemory)(
     expect((await trainWith({ micro_batch: Number(advice![1]) })).code).toBe(0);
   },
 );
-
-/** Runs the task in a process with little memory of its own. */
-function runLimited(driver: string, job: object): Promise<{ code: number | null; stderr: string }> {
-  const limit = `--data=${1600 * 2 ** 20}`;
-  const child = fork(driver, { execPath: 'prlimit', execArgv: [limit, process.execPath], silent: true });
-  let stderr = '';
-  child.stderr!.on('data', (text) => {
-    stderr += text;
-  });
-  child.send(job);
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr })));
-}
 
 /** Trains in a process that is killed when it has trained on `moment` images; gives the signal that ended it. */
 function runAndKill(driver: string, name: string, moment: number): Promise<NodeJS.Signals | null> {

@@ -1,4 +1,5 @@
 // A folder of small drawn images with labels, and the tasks' bundles run as the engine runs them: for tests of train and predict.
+import { fork } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -44,6 +45,22 @@ export async function bundleDriver(scratch: string, name: string): Promise<strin
     });`;
   await build({ ...BUNDLE, stdin: { contents, resolveDir: path.resolve(import.meta.dirname, '../..') }, outfile });
   return outfile;
+}
+
+/** Runs a driver in a process with so much memory of its own. */
+export function runLimited(
+  driver: string,
+  mebibytes: number,
+  job: object,
+): Promise<{ code: number | null; stderr: string }> {
+  const limit = `--data=${mebibytes * 2 ** 20}`;
+  const child = fork(driver, { execPath: 'prlimit', execArgv: [limit, process.execPath], silent: true });
+  let stderr = '';
+  child.stderr!.on('data', (text) => {
+    stderr += text;
+  });
+  child.send(job);
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr })));
 }
 
 export interface Row {
