@@ -8,7 +8,7 @@ import { dicomPath, listDicomFolder } from './dicom/folder.ts';
 import { type QuarantinedFile, type ScannedFile, scanHeader } from './dicom/scan.ts';
 import { quarantineCap, refuseTooMany } from './metadata/cap.ts';
 import type { DataCard } from './metadata/card.ts';
-import { type Collector, createCollector } from './metadata/collect.ts';
+import { type Collector, createCollector, NO_SUFFIX } from './metadata/collect.ts';
 import { createMetadata, type MetadataRow } from './tables/metadata.ts';
 
 // Worker threads load this module and look the function up here.
@@ -95,5 +95,8 @@ function lineOf({ file, status, reason }: QuarantinedFile): string {
 
 function summary(quarantine: readonly QuarantinedFile[]): string {
   if (quarantine.length === 0) return ', it is empty; expected files named IMAGE.dcm';
+  if (quarantine.every(({ reason }) => reason === NO_SUFFIX)) {
+    return `, ${quarantine.length} other files and folders; images lie in the folder itself, as IMAGE.dcm: the README has a line that links a tree of files into such a folder`;
+  }
   return `; the first of ${quarantine.length} files: ${lineOf(quarantine[0]!)}`;
 }

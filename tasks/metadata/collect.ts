@@ -10,6 +10,8 @@ import type { QuarantinedFile, ScannedFile } from '../dicom/scan.ts';
 import type { MetadataRow } from '../tables/metadata.ts';
 import { createCard, type DataCard } from './card.ts';
 
+export const NO_SUFFIX = 'its name does not end in .dcm';
+
 export interface Collector {
   /** The image's row, or null where it gets none. */
   add(image: string, file: ScannedFile): MetadataRow | null;
@@ -41,7 +43,7 @@ export function createCollector(
     putAside({ file: `${image}.dcm`, status: 'left-out', reason }, true);
     return null;
   };
-  for (const file of others) putAside({ file, status: 'left-out', reason: 'its name does not end in .dcm' });
+  for (const file of others) putAside({ file, status: 'left-out', reason: NO_SUFFIX });
   return {
     add(image, { row, problem, facts }) {
       const sound = outdone.get(image);

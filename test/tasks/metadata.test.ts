@@ -228,6 +228,10 @@ if that is how the data are, raise max_quarantine in pipeline.yml`,
     await expect(run('none', folder)).rejects.toThrow(
       /none: no usable image; the first of 1 files: a\.dcm: it is not a DICOM/,
     );
+    const exported = folderOf('exported', { IM0001: image('a'), IM0002: image('b') });
+    await expect(run('exported', exported)).rejects.toThrow(
+      /exported: no usable image, 2 other files and folders; images lie in the folder itself, as IMAGE\.dcm: the README/,
+    );
     await expect(run('missing', join(scratch, 'nowhere'))).rejects.toThrow(/cannot be read \(ENOENT\)/);
   });
 });
