@@ -5,6 +5,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSyn
 import { type Database as Lmdb, open, type RootDatabase } from 'lmdb';
 import type { Counters } from './counters.ts';
 import { enterIndex, suspectIndex } from './health.ts';
+import { decodeJson, encodeJson } from './json.ts';
 import { countOf } from './pages.ts';
 import { bootNumber } from './process.ts';
 import { copyOfIndex } from './repair.ts';
@@ -49,25 +50,41 @@ export function openDatabase(path: string, counters: Counters): Database {
   const health = enterIndex(path);
   const root: RootDatabase = open({ path, maxDbs: 16 });
   const stores = new Map<string, Lmdb>();
-  for (const name of SPACES) stores.set(name, root.openDB({ name, encoding: 'json' }));
-  for (const name of TABLES) stores.set(name, root.openDB({ name, encoding: 'binary' }));
+  for (const name of [...SPACES, ...TABLES]) stores.set(name, root.openDB({ name, encoding: 'binary' }));
   const waiting = new Map<string, Map<string, unknown>>();
   for (const name of stores.keys()) waiting.set(name, new Map());
   let bytes = 0;
   let recorded = false;
 
-  const lookup = (name: string, key: string): unknown => {
-    const own = waiting.get(name)!;
-    if (own.has(key)) return own.get(key);
+  const guarded = <T>(key: string, work: () => T): T => {
     try {
-      return stores.get(name)!.get(key);
+      return work();
     } catch (error) {
       suspectIndex(path);
       throw new Error(
-        `the cache's index ${path} is damaged at "${key.slice(0, 80)}": ${(error as Error).message}. Run again: it will be looked through and replaced.`,
+        `the cache's index ${path} is damaged at "${key.slice(0, 80)}": ${(error as Error).message}. Run again: it will be looked through and made anew.`,
         { cause: error },
       );
     }
+  };
+  const stored = (name: string, key: string): Buffer | undefined =>
+    guarded(key, () => {
+      // Longer than it says: lmdb reads into one buffer and only sets its length.
+      const bytes = stores.get(name)!.getBinaryFast(key);
+      return bytes?.subarray(0, bytes.length);
+    });
+  const peek = (table: Table, key: string): Buffer | null => {
+    const own = waiting.get(table)!;
+    return (own.has(key) ? (own.get(key) as Buffer | undefined) : stored(table, key)) ?? null;
+  };
+  /** A damaged value is none; the next to open the index looks through all of it. */
+  const parsed = (space: Space, id: string): unknown => {
+    const own = waiting.get(space)!;
+    if (own.has(id)) return own.get(id);
+    const bytes = stored(space, id);
+    const value = bytes && decodeJson(bytes);
+    if (bytes && value === undefined) suspectIndex(path);
+    return value;
   };
   const set = (name: string, key: string, value: unknown): void => {
     if (key.length > MAX_ID) throw new Error(`internal error: a key of ${key.length} characters in ${name}`);
@@ -83,7 +100,7 @@ export function openDatabase(path: string, counters: Counters): Database {
         const store = stores.get(name)!;
         for (const [key, value] of values) {
           if (value === undefined) store.remove(key);
-          else store.put(key, value);
+          else store.put(key, value instanceof Buffer ? value : encodeJson(value));
         }
       }
     });
@@ -93,19 +110,16 @@ export function openDatabase(path: string, counters: Counters): Database {
   return {
     repaired: health.repaired,
     boot: bootNumber(),
-    get: (space, id) => lookup(space, id),
+    get: parsed,
     put: set,
-    read: (table, key) => (lookup(table, key) as Buffer | undefined) ?? null,
-    peek(table, key) {
-      const own = waiting.get(table)!;
-      if (own.has(key)) return (own.get(key) as Buffer | undefined) ?? null;
-      // Longer than it says: lmdb reads into one buffer and only sets its length.
-      const bytes = stores.get(table)!.getBinaryFast(key);
-      return bytes?.subarray(0, bytes.length) ?? null;
+    read(table, key) {
+      const bytes = peek(table, key);
+      return bytes && Buffer.from(bytes);
     },
+    peek,
     has(table, key) {
       const own = waiting.get(table)!;
-      return own.has(key) ? own.get(key) !== undefined : stores.get(table)!.doesExist(key);
+      return own.has(key) ? own.get(key) !== undefined : guarded(key, () => stores.get(table)!.doesExist(key));
     },
     write: (table, key, value) => set(table, key, value ?? undefined),
     keys(name) {

@@ -13,6 +13,7 @@ import { restoreArtifact } from './restore.ts';
 import { type Shelf, saveArtifact } from './save.ts';
 import type { Space } from './tables.ts';
 import type { Digest, Entry } from './types.ts';
+import { Unhashable } from './unhashable.ts';
 import { type ArtifactDamage, artifactDamage, type Verification, verifyStore } from './verify.ts';
 
 export type { Collection, CollectRequest } from './collect.ts';
@@ -24,6 +25,7 @@ export { frame, hashValue, type Json, sha256 } from './digest.ts';
 export { acquireLock, type Lock, type LockOptions, type LockOwner } from './lock.ts';
 export type { Space } from './tables.ts';
 export type { Digest, Entry, Key } from './types.ts';
+export { Unhashable } from './unhashable.ts';
 export type { ArtifactDamage, Damaged, Verification } from './verify.ts';
 
 export interface CacheOptions {
@@ -45,7 +47,7 @@ export interface Cache {
   readonly repaired: string | null;
   /**
    * What lies at the absolute path, by the stat cache; only what changed is hashed. Null when nothing is there.
-   * Remembered until `forget`. Throws on dangling links, loops of links, sockets, and what may not be read.
+   * Remembered until `forget`. Throws `Unhashable` on dangling links, loops of links, sockets, and folders that may not be read.
    */
   look(path: string): Entry | null;
   /** Hashes in parallel, and in slices, what `look` would have to hash one by one. */
@@ -116,7 +118,7 @@ export function openCache(options: CacheOptions): Cache {
       await database.flush();
     },
     changedSince(path, entry) {
-      const now = looker.lookAgain(path);
+      const now = lookOrNull(() => looker.lookAgain(path));
       const changed = now?.kind !== entry.kind || now.digest !== entry.digest;
       if (changed) looker.forget(path);
       return changed;
@@ -146,6 +148,16 @@ export function openCache(options: CacheOptions): Cache {
       await database.close();
     },
   };
+}
+
+/** What cannot be hashed is not what was. */
+function lookOrNull(look: () => Entry | null): Entry | null {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof Unhashable) return null;
+    throw error;
+  }
 }
 
 function makeWritable(dir: string): void {

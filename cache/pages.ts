@@ -12,7 +12,11 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 const MAGIC = 0xbeefc0de;
+const VERSION = 2;
+const META = 8;
 const HEAD = 24;
+const HEAD_BYTES = 168;
+const USUAL_PAGE = 4096;
 const NODE = 8;
 const BRANCH = 1;
 const LEAF = 2;
@@ -25,6 +29,9 @@ const UNSYNCED = 0x1000;
 const FREE_TREE = 48;
 const NAMES_TREE = 96;
 const MAX_DEPTH = 32;
+/** Of the tree of free pages: keys are integers, and the file is no folder. */
+const FREE_FLAGS = 0x4008;
+const MOST_MAPPED = 2 ** 46;
 
 interface Head {
   readonly pageSize: number;
@@ -64,10 +71,10 @@ class Fault extends Error {}
 /** Null where the heads are in order and the file is as long as they say: all that can be told in no time. */
 export function headFault(path: string): string | null {
   return withFile(path, (fd) => {
-    const heads = readHeads(fd);
     const { size } = fstatSync(fd);
-    if (!heads) return `it has ${size} bytes and no head`;
-    const { lastPage, pageSize } = newest(heads);
+    const [first, second] = readHeads(fd);
+    if (!first || !second) return `it has ${size} bytes and ${first || second ? 'one head' : 'no head'}`;
+    const { lastPage, pageSize } = newest(first, second);
     const wanted = (lastPage + 1) * pageSize;
     return size < wanted ? `it has ${size} bytes of ${wanted}` : null;
   });
@@ -130,9 +137,8 @@ function withFile<T>(path: string, work: (fd: number) => T): T {
 
 function withIndex(path: string, boot: number, wrong: File['wrong'], work: (file: File) => void): void {
   withFile(path, (fd) => {
-    const heads = readHeads(fd);
-    if (!heads) return wrong('it has no head');
-    const head = inForce(heads, boot);
+    const head = inForce(readHeads(fd), boot);
+    if (!head) return wrong('it has no head');
     const pages = Math.floor(fstatSync(fd).size / head.pageSize);
     if (pages <= head.lastPage) wrong(`it has ${pages} pages of ${head.lastPage + 1}`);
     const owned = new Uint8Array(Math.min(pages, head.lastPage + 1));
@@ -141,28 +147,40 @@ function withIndex(path: string, boot: number, wrong: File['wrong'], work: (file
   });
 }
 
-/** The two heads, and the one of what was synced last. Null where one of the two is none. */
-function readHeads(fd: number): [Head, Head, Head | null] | null {
-  const first = readHead(fd, 0);
-  const second = first && readHead(fd, first.pageSize);
-  return first && second && [first, second, readHead(fd, first.pageSize / 2)];
+type Heads = readonly [Head | null, Head | null, Head | null];
+
+/** The two heads, and the one of what was synced last; null for what is none. */
+function readHeads(fd: number): Heads {
+  const first = readHead(fd, 0, 0);
+  const pageSize = first?.pageSize ?? USUAL_PAGE;
+  const synced = readHead(fd, pageSize / 2, null);
+  return [first, readHead(fd, pageSize, 1), synced && synced.transaction > 0n ? synced : null];
 }
 
-function readHead(fd: number, at: number): Head | null {
-  const bytes = Buffer.alloc(168);
-  if (readSync(fd, bytes, 0, bytes.length, at) < bytes.length || bytes.readUInt32LE(24) !== MAGIC) return null;
+/** `number`: of its page; null for the head in the middle of one, which has no page of its own, nor a version. */
+function readHead(fd: number, at: number, number: 0 | 1 | null): Head | null {
+  const bytes = Buffer.alloc(HEAD_BYTES);
+  if (readSync(fd, bytes, 0, HEAD_BYTES, at) < HEAD_BYTES) return null;
+  if (number !== null) {
+    if (bytes.readBigUInt64LE(0) !== BigInt(number) || bytes.readUInt16LE(18) !== META) return null;
+    if (bytes.readUInt32LE(24) !== MAGIC || bytes.readUInt32LE(28) !== VERSION) return null;
+  }
   const pageSize = bytes.readUInt32LE(FREE_TREE);
-  if (pageSize < 512 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0) return null;
+  const isPower = (pageSize & (pageSize - 1)) === 0;
+  if (pageSize < 512 || pageSize > 65_536 || !isPower) return null;
   const lastPage = Number(bytes.readBigUInt64LE(144));
-  if (lastPage > 2 ** 40) return null;
+  const mapBytes = Number(bytes.readBigUInt64LE(40));
+  if (mapBytes < lastPage * pageSize || mapBytes > MOST_MAPPED) return null;
+  const [free, names] = [treeAt(bytes, FREE_TREE), treeAt(bytes, NAMES_TREE)];
+  if ((free.flags & ~UNSYNCED) !== FREE_FLAGS || names.flags !== 0) return null;
   return {
     pageSize,
     lastPage,
     transaction: bytes.readBigUInt64LE(152),
     boot: bytes.readBigUInt64LE(160),
-    synced: (bytes.readUInt16LE(FREE_TREE + 4) & UNSYNCED) === 0,
-    free: treeAt(bytes, FREE_TREE),
-    names: treeAt(bytes, NAMES_TREE),
+    synced: (free.flags & UNSYNCED) === 0,
+    free,
+    names,
   };
 }
 
@@ -176,16 +194,19 @@ function treeAt(bytes: Buffer, at: number): Tree {
   };
 }
 
-const newest = ([a, b]: readonly [Head, Head, ...unknown[]]) => (b.transaction > a.transaction ? b : a);
+const newest = (a: Head, b: Head) => (b.transaction > a.transaction ? b : a);
 
-/** As LMDB chooses: the newest, but for one that may not have reached the disk before the machine was started again. */
-function inForce([a, b, synced]: [Head, Head, Head | null], boot: number): Head {
-  const choose = (one: Head, other: Head): Head => {
-    const late = newest([one, other]);
+/**
+ * As LMDB chooses: the newest, but for one that may not have reached the disk before the machine was started again. Where one
+ * is none, what the other leads to.
+ */
+function inForce([a, b, synced]: Heads, boot: number): Head | null {
+  const choose = (one: Head | null, other: Head | null): Head | null => {
+    if (!one || !other) return one ?? other;
+    const late = newest(one, other);
     return late.boot === BigInt(boot) || late.synced ? late : late === one ? other : one;
   };
-  const chosen = choose(a, b);
-  return synced ? choose(chosen, synced) : chosen;
+  return choose(choose(a, b), synced);
 }
 
 function* tableEntries(file: File): Generator<IndexEntry> {

@@ -1,8 +1,9 @@
 // A new index in the place of a damaged one: what the copy of an earlier run has, and over it all that can be read of the
-// damaged one. What says itself what it should be (trees, small files, JSON) is checked on the way; what is wrong is left out.
+// damaged one. What says itself what it should be (trees and small files by their digests, JSON by its checksum) is checked on the way; what is wrong is left out.
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Database as Lmdb, open } from 'lmdb';
+import { decodeJson } from './json.ts';
 import { isSmall } from './objects.ts';
 import { entriesOf, type IndexEntry } from './pages.ts';
 import { bootNumber } from './process.ts';
@@ -56,16 +57,7 @@ function readInto(to: string, from: string): Reading {
 function isSound({ table, key, value }: IndexEntry): boolean {
   if (table === 'trees') return isTree(key.toString(), value);
   if (table === 'small') return isSmall(key.toString(), value);
-  return !SPACES.some((space) => space === table) || isJson(value);
-}
-
-function isJson(value: Buffer): boolean {
-  try {
-    JSON.parse(value.toString());
-    return true;
-  } catch {
-    return false;
-  }
+  return !SPACES.some((space) => space === table) || decodeJson(value) !== undefined;
 }
 
 /** At any instant one of the two lies at `index`. */

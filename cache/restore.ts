@@ -8,7 +8,7 @@ import { chooseLink, type Link } from './link.ts';
 import { deviceOf, type Place } from './objects.ts';
 import type { Shelf } from './save.ts';
 import { isExecutable, lstatOrNull, statOrNull } from './stat.ts';
-import { neighbour } from './swap.ts';
+import { neighbour, throughLink } from './swap.ts';
 import { type Hashed, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
 
@@ -19,8 +19,10 @@ interface Need {
 }
 
 /** Throws `StoreDamage` where an object is missing or altered; what was restored by then stays. */
-export async function restoreArtifact(shelf: Shelf, entry: Entry, target: string): Promise<void> {
+export async function restoreArtifact(shelf: Shelf, entry: Entry, path: string): Promise<void> {
   const { looker } = shelf;
+  looker.forget(path);
+  const target = throughLink(path);
   await prepare(shelf, target);
   const needs: Need[] = [];
   mkdirSync(dirname(target), { recursive: true });
@@ -37,6 +39,7 @@ export async function restoreArtifact(shelf: Shelf, entry: Entry, target: string
     throw error;
   } finally {
     looker.forget(target);
+    looker.forget(path);
   }
 }
 

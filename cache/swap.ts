@@ -1,7 +1,8 @@
 // Puts a finished file or folder in the place of another: by rename, so that a reader sees the old or the new one.
-import { cpSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readlinkSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { lstatOrNull } from './stat.ts';
+import { Unhashable } from './unhashable.ts';
 
 /**
  * `staged` becomes `target`; the same path twice is nothing to do. A folder cannot be renamed over another, so for it
@@ -23,9 +24,19 @@ export function swap(staged: string, target: string, discard: (path: string) => 
   }
 }
 
-/** A target that is a link (to another disk, say) stays one: what it points to is replaced. */
-function throughLink(target: string): string {
-  return lstatOrNull(target)?.isSymbolicLink() && existsSync(target) ? realpathSync(target) : target;
+/**
+ * A target that is a link (to another disk, say) stays one: what it points to is replaced, or made where there is nothing yet.
+ * Throws where that cannot be: the disk is not there.
+ */
+export function throughLink(target: string): string {
+  if (!lstatOrNull(target)?.isSymbolicLink()) return target;
+  if (existsSync(target)) return realpathSync(target);
+  const place = resolve(dirname(target), readlinkSync(target));
+  if (lstatOrNull(place) || !existsSync(dirname(place)))
+    throw new Unhashable(
+      `${target} is a link to ${place}, where nothing can be written. Mount what it points to, or remove the link.`,
+    );
+  return place;
 }
 
 /** From another disk: copied beside the place first, so that the last step is a rename all the same. */

@@ -19,6 +19,7 @@ import { loadPacked, restamp, storeFolder, unpackFolder, unpackLater } from './m
 import type { Folder } from './memo.ts';
 import type { Rechecked } from './recheck.ts';
 import { isFile, isFolder, isStamped, kindOf, lstatOrNull, type Stat, stampOf, statOrNull } from './stat.ts';
+import { Unhashable } from './unhashable.ts';
 
 export interface Walk {
   readonly database: Database;
@@ -124,7 +125,7 @@ function* lookInside(
 ): Walking<Item | null> {
   const id = folderId(own.stat);
   if (chain.includes(id)) {
-    throw new Error(
+    throw new Unhashable(
       `${path} leads back to ${realpathSync(path)}, which it lies in: the folder has no end. Remove the link.`,
     );
   }
@@ -144,7 +145,7 @@ function lookAtFile(walk: Walk, path: string, name: string, stat: Stat): Item | 
 
 export function refuseOddFile(path: string, stat: Stat): void {
   if (isFile(stat)) return;
-  throw new Error(
+  throw new Unhashable(
     `${path} is ${kindOf(stat)}: only files and folders have content to hash. Move it out of the folder.`,
   );
 }
@@ -156,7 +157,9 @@ function readFolder(path: string): string[] {
     return names.every((name, at) => at === 0 || names[at - 1]! < name) ? names : names.sort();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`cannot read folder ${path}: ${code}. Check that it is there and may be read.`, { cause: error });
+    throw new Unhashable(`cannot read folder ${path}: ${code}. Check that it is there and may be read.`, {
+      cause: error,
+    });
   }
 }
 
@@ -165,7 +168,7 @@ function statFollowing(path: string): Stats | null {
   if (!stat?.isSymbolicLink()) return stat;
   const target = statOrNull(path);
   if (!target && lstatOrNull(path))
-    throw new Error(`${path} is a link to nothing. Remove it, or restore what it points to.`);
+    throw new Unhashable(`${path} is a link to nothing. Remove it, or restore what it points to.`);
   return target;
 }
 

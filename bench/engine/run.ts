@@ -5,6 +5,7 @@
 //
 //   node bench/run.mjs engine [--sizes 1000,10000] [--tools dag,ninja,make,doit,snakemake] [--limit 600]
 //   node bench/run.mjs engine --folder 200000
+//   node bench/run.mjs engine --noop 100000     the no-op alone of a graph whose commands are not run; `noop.ts` says how
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { benchFolder } from './folder.ts';
 import { TOOLS, type Tool, writeProject } from './graph.ts';
 import { type Cost, cost, least, peakMb } from './measure.ts';
+import { benchNoop, buildGraph } from './noop.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,6 +23,10 @@ const { values } = parseArgs({
     limit: { type: 'string', default: '600' },
     /** Files in the folder: that case alone. */
     folder: { type: 'string' },
+    /** Nodes: their no-op alone, in this folder if one is named, which then stays. */
+    noop: { type: 'string' },
+    keep: { type: 'string' },
+    build: { type: 'string' },
   },
 });
 const DAG = path.resolve('dist/dag.js');
@@ -75,5 +81,7 @@ function benchGraph(nodes: number): void {
   if (dag) console.log(`no-op of dag: ${(dag.noop.cpu / bare.cpu).toFixed(2)} times node -e 0, its stats included`);
 }
 
-if (values.folder !== undefined) benchFolder(Number(values.folder), DAG);
+if (values.build !== undefined) await buildGraph(values.build);
+else if (values.noop !== undefined) benchNoop(Number(values.noop), LAYERS, DAG, values.keep ?? null);
+else if (values.folder !== undefined) benchFolder(Number(values.folder), DAG);
 else for (const nodes of values.sizes.split(',').map(Number)) benchGraph(nodes);

@@ -1,7 +1,8 @@
 // dag clean: takes artifacts out of the work tree. Their bytes stay in the cache, so that `dag run` puts them back.
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { acquireLock } from '../../cache/index.ts';
+import { clearPlace } from '../run/publish.ts';
 import { placesOf } from '../state/places.ts';
 import { EXIT } from './failure.ts';
 import { type CommonFlags, loadProject, selectNames, waitingFor } from './session.ts';
@@ -19,7 +20,7 @@ export async function cleanCommand(selectors: readonly string[], flags: CommonFl
       for (const output of outputs) {
         const file = path.join(pipeline.root, output.path);
         if (!existsSync(file)) continue;
-        rmSync(file, { recursive: true });
+        clearPlace(file);
         removed.push(output.path);
       }
     }

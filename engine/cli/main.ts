@@ -92,6 +92,11 @@ function explain(error: unknown): number {
     process.stderr.write(`${error.message}\n`);
     return EXIT.usage;
   }
+  // By its name: the cache is not loaded for those who do without.
+  if (error instanceof Error && error.name === 'Unhashable') {
+    process.stderr.write(`${red('error')}: ${error.message}\n`);
+    return EXIT.usage;
+  }
   if (isMachineTrouble(error)) {
     process.stderr.write(`${red('error')}: ${(error as Error).message}\n`);
     return EXIT.failed;

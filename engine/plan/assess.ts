@@ -1,6 +1,6 @@
 // One node's verdict: fresh, to be restored, or stale, with the reasons. `plan`, `status`, `why` and `run` all decide here.
 import path from 'node:path';
-import type { Cache, Entry, Key } from '../../cache/index.ts';
+import { type Cache, type Entry, type Key, Unhashable } from '../../cache/index.ts';
 import type { InputRole, Node, Source } from '../graph/node.ts';
 import { fail, ok, type Result } from '../result.ts';
 import { type NodeRecord, recordOf, stateOf } from '../state/record.ts';
@@ -131,8 +131,18 @@ function whyNew(node: Node, ingredients: Ingredients, cache: Cache): Reason[] {
 const neverRan = (node: Node): Reason => ({ kind: 'never-ran', name: node.name, before: null, after: null });
 
 function outputReason(cache: Cache, root: string, file: string, wanted: Entry): Reason[] {
-  const found = cache.look(path.join(root, file));
+  const found = lookOrNull(cache, path.join(root, file));
   if (!found) return [{ kind: 'output-missing', name: file, before: wanted.digest, after: null }];
   if (found.digest === wanted.digest && found.kind === wanted.kind) return [];
   return [{ kind: 'output-changed', name: file, before: wanted.digest, after: found.digest }];
+}
+
+/** A link to nothing, say, in an output: it is not what was made. */
+function lookOrNull(cache: Cache, place: string): Entry | null {
+  try {
+    return cache.look(place);
+  } catch (error) {
+    if (error instanceof Unhashable) return null;
+    throw error;
+  }
 }

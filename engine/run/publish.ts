@@ -1,8 +1,8 @@
 // From a process that ended well to a record: outputs are there, inputs are as they were, bytes are in the store and
 // durable; only then the record. Whatever is missing on the way is a failure of the node, and nothing is recorded.
-import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { type Cache, type Entry, StoreDamage } from '../../cache/index.ts';
+import { type Cache, type Entry, StoreDamage, Unhashable } from '../../cache/index.ts';
 import type { Failure } from '../event.ts';
 import type { EachMessage, EachOutput } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
@@ -43,6 +43,15 @@ export async function saveOutputs(
     try {
       outputs[name] = await (each ? saveEach(cache, each, target) : cache.save(finished.written[name]!, target));
     } catch (error) {
+      if (error instanceof Unhashable) {
+        const hint = `an output is files and folders: write them, or what links point to, to ${file}`;
+        return fail({
+          kind: 'task',
+          message: `its output ${name} cannot be stored: ${error.message}`,
+          hint,
+          log: finished.log,
+        });
+      }
       if (!(error instanceof LostBase || error instanceof StoreDamage)) throw error;
       const hint = 'run again: what is lost is made anew';
       return fail({ kind: 'task', message: error.message, hint, log: finished.log });
@@ -99,10 +108,20 @@ export async function record(
 export function clearOutputs(root: string, cache: Cache, node: Node): void {
   for (const { path: file } of node.outputs) {
     const target = path.join(root, file);
-    removeFolder(target);
+    clearPlace(target);
     cache.forget(target);
     mkdirSync(path.dirname(target), { recursive: true });
   }
+}
+
+/** An output that is a link, to another disk say, stays one: what it points to goes, and a folder stays as an empty one. */
+export function clearPlace(target: string): void {
+  if (!lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink()) return removeFolder(target);
+  const place = statSync(target, { throwIfNoEntry: false });
+  if (!place) return;
+  const real = realpathSync(target);
+  if (!place.isDirectory()) rmSync(real);
+  else for (const name of readdirSync(real)) rmSync(path.join(real, name), { recursive: true, force: true });
 }
 
 /** Or a file. Node's own way to find out that nothing is there costs more than most shell commands. */
