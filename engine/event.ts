@@ -46,6 +46,8 @@ export type RunEvent =
       readonly reasons: readonly Reason[];
       readonly allotment: Allotment;
       readonly log: string;
+      /** What it ran before, of this run or an earlier one; absent where it begins. */
+      readonly ranSeconds?: number;
     }
   | {
       readonly type: 'node-progress';
@@ -77,6 +79,15 @@ export type RunEvent =
       /** The number of the try that failed, from 1. */
       readonly attempt: number;
       readonly waitSeconds: number;
+    }
+  | {
+      /** It stopped at a safe point and waits to go on: neither failed nor done. */
+      readonly type: 'node-yielded';
+      readonly node: string;
+      /** The node that needs its slots. */
+      readonly to: string;
+      /** Of this turn. */
+      readonly seconds: number;
     }
   | { readonly type: 'node-blocked'; readonly node: string; readonly by: string }
   | { readonly type: 'note'; readonly message: string }

@@ -70,8 +70,9 @@ export interface TaskContext<Params> {
     worker: (item: Item, context: ItemContext<Given>) => Result | Promise<Result>,
   ): Promise<EachResults<Result>>;
   /**
-   * Aborted by the first Ctrl-C (or SIGTERM, `dag stop`, an edit under `dag watch`): stop at the next safe point by throwing
-   * `signal.reason`. A second Ctrl-C and the task's `timeout:` kill without asking.
+   * Aborted by the first Ctrl-C (or SIGTERM, `dag stop`, an edit under `dag watch`), and, for a node of `resources:
+   * { preemptible: true }`, when another needs its slots: stop at the next safe point by throwing `signal.reason`; the node goes on
+   * later, from what is in `scratch`. A second Ctrl-C and the task's `timeout:` kill without asking.
    */
   readonly signal: AbortSignal;
   /** A line for the node's log. */

@@ -58,6 +58,6 @@ function estimateAsRun(flags: CommonFlags, names: readonly string[], capacity: C
     void session.cache.close();
     return estimator;
   } catch {
-    return { usual: () => null, started: () => {}, settled: () => {}, left: () => null };
+    return { usual: () => null, started: () => {}, yielded: () => {}, settled: () => {}, left: () => null };
   }
 }

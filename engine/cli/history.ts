@@ -100,8 +100,8 @@ function happeningLines(happening: NodeHappening): string[] {
     ];
   }
   const { kind, seconds, reasons, message, metrics } = happening;
-  const colour = { ran: green, restored: green, failed: red, unfinished: red }[kind];
-  const word = kind === 'unfinished' ? 'not finished' : kind;
+  const colour = { ran: green, restored: green, failed: red, stopped: yellow, yielded: yellow, unfinished: red }[kind];
+  const word = { unfinished: 'not finished', yielded: 'gave way' }[kind as string] ?? kind;
   const time = seconds === null || kind === 'restored' ? '' : ` in ${duration(seconds)}`;
   const numbers = Object.entries(metrics).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
   return [

@@ -84,10 +84,11 @@ async function makespansOf({ pipeline, cache }: Session, planned: readonly Plann
   );
 }
 
-function makespanLine({ gpus, cores, seconds, boundSeconds }: Makespan, isHere: boolean): string {
+function makespanLine({ gpus, cores, seconds, boundSeconds, moves }: Makespan, isHere: boolean): string {
   const machine = `${gpus === 0 ? '' : `${gpus} ${gpus === 1 ? 'GPU' : 'GPUs'}, `}${cores} ${cores === 1 ? 'core' : 'cores'}`;
   const where = isHere ? `here (${machine})` : `with ${machine}`;
-  return `about ${duration(seconds)} ${where}${dim(`; no order beats ${duration(boundSeconds)}`)}`;
+  const moved = moves === 0 ? '' : `; nodes give way ${moves === 1 ? 'once' : `${moves} times`} meanwhile`;
+  return `about ${duration(seconds)} ${where}${dim(`; no schedule beats ${duration(boundSeconds)}${moved}`)}`;
 }
 
 function printPlan(

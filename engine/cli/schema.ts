@@ -34,6 +34,10 @@ const resources = closed({
   memory: described('An amount with its unit: 16GiB, 512MB.', MEMORY),
   gpu: described('GPUs; a fraction below 1 shares one.', orReference({ type: 'number', minimum: 0 })),
   gpu_optional: described('Run on the CPU slots alone where there is no GPU.', orReference({ type: 'boolean' })),
+  preemptible: described(
+    'The task keeps its progress in ctx.scratch: it may be asked to stop at a safe point and go on later. A time is its shortest turn.',
+    { anyOf: [{ type: 'boolean' }, DURATION] },
+  ),
   pools: described('Pool to the amount taken of it.', record(orReference({ type: 'number', minimum: 0 }))),
 });
 

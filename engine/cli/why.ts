@@ -1,7 +1,10 @@
 // dag why NODE: every reason that a node is stale, with old and new value; or, when it is fresh, why it last ran.
 import { readJournal, runIds } from '../history/read.ts';
+import type { Planned } from '../plan/plan.ts';
 import { describeReason } from '../plan/reason.ts';
-import { localTime } from '../report/time.ts';
+import { duration, localTime } from '../report/time.ts';
+import { earlierTurns } from '../run/giving.ts';
+import { scratchOf } from '../run/process.ts';
 import { type Acceptance, recordOf, stateOf } from '../state/record.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { planSelected } from './plan.ts';
@@ -16,14 +19,19 @@ export async function whyCommand(selector: string, flags: CommonFlags): Promise<
       throw new UsageError(`"${selector}" is ${names.length} nodes; \`dag why --json\` takes one: ${names[0]}`);
     const { planned } = await planSelected(session, names);
     for (const name of names) {
-      const { state, reasons } = planned.find(({ node }) => node.name === name)!;
+      const found = planned.find(({ node }) => node.name === name)!;
+      const { state, reasons } = found;
       const accepted = acceptances(session, name);
       if (flags.json) {
         const answer = { schemaVersion: 1, name, state: state === 'fresh' ? 'fresh' : 'stale', reasons, accepted };
         process.stdout.write(`${JSON.stringify(answer)}\n`);
         continue;
       }
-      const lines = [headline(session, name, state), ...reasons.map((reason) => `  ${describeReason(reason)}`)];
+      const lines = [
+        headline(session, name, state),
+        ...reasons.map((reason) => `  ${describeReason(reason)}`),
+        ...progressLines(session, found),
+      ];
       process.stdout.write(`${[...lines, ...accepted.flatMap(acceptanceLines)].join('\n')}\n`);
     }
     return EXIT.done;
@@ -39,6 +47,13 @@ function headline({ cache }: Session, name: string, state: 'fresh' | 'restore' |
   if (!last) return `${bold(name)} is fresh.`;
   const because = last.reasons.map((reason) => `\n  ${describeReason(reason)}`).join('');
   return `${bold(name)} is fresh. It last ran at ${localTime(last.ranAt)} because:${because}`;
+}
+
+/** Of a node that stopped at a safe point, by a wish or to give way. */
+function progressLines({ places }: Session, { node, state, key }: Planned): string[] {
+  if (state !== 'stale' || key === undefined) return [];
+  const { turns, seconds } = earlierTurns(node, scratchOf(places, { key }));
+  return turns === 0 ? [] : [`  it has run for ${duration(seconds)} and goes on from there`];
 }
 
 /** Each time that somebody said of this node that a change of code leaves its result valid, oldest first. */

@@ -74,13 +74,19 @@ function parseParams(task: Task<unknown>, job: ModuleJob): Result<unknown, FromC
 }
 
 function explain(error: unknown): FromChild {
-  if (stop.signal.aborted)
-    return { type: 'error', kind: 'interrupted', message: String(stop.signal.reason?.message ?? 'stopped') };
+  if (isOurStop(error)) return { type: 'error', kind: 'interrupted', message: String(stop.signal.reason.message) };
   if (!(error instanceof Error)) return { type: 'error', kind: 'task', message: String(error) };
   // By name: the task's bundle has a copy of its own of the class.
   if (error.name === 'InputError') return { type: 'error', kind: 'input', message: error.message };
   console.error(error.stack ?? error.message);
   return { type: 'error', kind: 'task', message: error.message };
+}
+
+/** The task stopped because it was asked to. Whatever else it throws then is a failure all the same. */
+function isOurStop(error: unknown): boolean {
+  const { aborted, reason } = stop.signal;
+  if (!aborted) return false;
+  return error === reason || (error instanceof Error && (error.name === 'AbortError' || error.cause === reason));
 }
 
 /** Loaded by the first call: it brings the cache's index with it, which most tasks do not need. */

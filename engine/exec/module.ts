@@ -44,8 +44,8 @@ export function createModules(memory: MemoryWatch): Modules {
     launch(options, job) {
       const kind = JSON.stringify([job.bundle, options.environment]);
       const worker = reuse(kind, options.log) ?? startInPlace(options);
-      return supervise(worker.process, options, job, memory, (rssBytes) => {
-        if (rssBytes < KEEP_BELOW_BYTES) idle.set(kind, [...(idle.get(kind) ?? []), worker]);
+      return supervise(worker.process, options, job, memory, (rssBytes, wasStopped) => {
+        if (rssBytes < KEEP_BELOW_BYTES && !wasStopped) idle.set(kind, [...(idle.get(kind) ?? []), worker]);
         else end(worker);
       });
     },
@@ -105,11 +105,14 @@ function supervise(
   options: Launch,
   job: ModuleJob,
   memory: MemoryWatch,
-  onDone: (rssBytes: number) => void,
+  /** A process that was asked to stop and ended all the same would stop its next node. */
+  onDone: (rssBytes: number, wasStopped: boolean) => void,
 ): Running {
   const kill = () => signalGroup(child, 'SIGKILL');
   const limit = limitTime(options.timeoutMs, kill);
+  let stopped = false;
   const tell = (message: ToChild) => {
+    if (message.type === 'stop') stopped = true;
     if (child.connected) child.send(message, () => {});
   };
   const ended = new Promise<Failure | null>((resolve) => {
@@ -123,7 +126,7 @@ function supervise(
       if (message.type === 'error') answer = message;
       if (message.type !== 'done') return message.type === 'error' ? undefined : options.onMessage(message);
       finish(null);
-      onDone(message.rssBytes);
+      onDone(message.rssBytes, stopped);
     };
     const gone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (answer?.type === 'error') return finish(reported(answer, options.log));

@@ -37,6 +37,8 @@ export interface Resources {
   readonly gpu: number;
   /** When true and the machine has no GPU, the node runs on its CPU slots alone. */
   readonly gpuOptional: boolean;
+  /** The node keeps its progress in its scratch folder and may be asked to go on later; a number is its shortest turn in seconds. */
+  readonly preemptible: boolean | number;
   /** Named pools, e.g. `{ disk: 1 }`; their sizes are `pools:` of pipeline.yml. */
   readonly pools: Readonly<Record<string, number>>;
 }

@@ -54,7 +54,7 @@ export function pastRun({ id, lines }: Journal, running: number | null): PastRun
 
 export type NodeHappening =
   | {
-      readonly kind: 'ran' | 'failed' | 'restored' | 'unfinished';
+      readonly kind: 'ran' | 'failed' | 'stopped' | 'yielded' | 'restored' | 'unfinished';
       readonly run: string;
       readonly at: string;
       readonly seconds: number | null;
@@ -80,8 +80,12 @@ export function happenings({ id, lines }: Journal, node: string): NodeHappening[
       found.push({ kind, run: id, at, seconds, reasons, key, metrics: {}, message: null });
     }
     if (line.type === 'node-done') finish(found, { kind: 'ran', seconds: line.seconds, metrics: line.metrics ?? {} });
-    if (line.type === 'node-failed')
-      finish(found, { kind: 'failed', seconds: line.seconds, message: line.failure.message });
+    if (line.type === 'node-yielded')
+      finish(found, { kind: 'yielded', seconds: line.seconds, message: `to ${line.to}` });
+    if (line.type === 'node-failed') {
+      const kind = line.failure.kind === 'interrupted' ? 'stopped' : 'failed';
+      finish(found, { kind, seconds: line.seconds, message: line.failure.message });
+    }
   }
   return found;
 }

@@ -1,9 +1,9 @@
-// How long what is to run will take on so many GPUs: the scheduler itself, with a clock that jumps. And a bound that no
-// schedule beats: the longest path, the work over the cores, and for each task on GPUs the way to it, its work over the GPUs
-// (or, for nodes that each want one for themselves, Graham's pigeonhole bound), and the way out.
+// How long what is to run will take on so many GPUs: the scheduler itself, with a clock that jumps; and beside it what no
+// schedule beats, the longest path and the work over what there is to do it (GPUs, cores).
 import type { Node } from '../graph/node.ts';
-import { type Durations, expectedSeconds, remainingPaths } from '../run/priority.ts';
-import { bestOrder, type Rehearsal, simulate } from '../run/rehearse.ts';
+import { type Durations, expectedSeconds, longestPaths } from '../run/priority.ts';
+import { bestOrder, simulate } from '../run/rehearse.ts';
+import type { Work } from '../run/scheduler.ts';
 import type { Capacity } from '../run/slots.ts';
 import { dependencies } from './plan.ts';
 
@@ -12,39 +12,42 @@ export interface Makespan {
   readonly cores: number;
   readonly seconds: number;
   readonly boundSeconds: number;
+  /** How often a node gives its slots to another. */
+  readonly moves: number;
 }
 
 export const GPU_COUNTS = [1, 2, 4, 8, 16];
 
 /** `nodes` in an order in which they can run; what they need beyond these is there. */
 export function makespan(nodes: readonly Node[], durations: Durations, capacity: Capacity): Makespan {
-  const { rehearsal, paths, boundSeconds } = rehearsalOf(nodes, durations, capacity);
-  const seconds = simulate(rehearsal, bestOrder(rehearsal, paths, boundSeconds));
-  return { gpus: capacity.gpus.length, cores: capacity.cores, seconds, boundSeconds };
+  const work = workOf(nodes, durations, capacity);
+  const found = simulate(work, runOrder(work));
+  return { gpus: capacity.gpus.length, cores: capacity.cores, ...found, boundSeconds: lowerBound(work) };
 }
 
 /** In which order a run takes its nodes: the one that `makespan` found. */
-export function runOrder(
-  nodes: readonly Node[],
-  durations: Durations,
-  capacity: Capacity,
-): ReadonlyMap<string, number> {
-  const { rehearsal, paths, boundSeconds } = rehearsalOf(nodes, durations, capacity);
-  return bestOrder(rehearsal, paths, boundSeconds);
+export function runOrder(work: Work): ReadonlyMap<string, number> {
+  return bestOrder(work, Math.max(lowerBound(work), wholeBound(work)));
 }
 
-function rehearsalOf(nodes: readonly Node[], durations: Durations, capacity: Capacity) {
+export function workOf(nodes: readonly Node[], durations: Durations, capacity: Capacity): Work {
   const seconds = expectedSeconds(nodes, durations);
   const dependents = dependentsAmong(nodes);
-  const paths = remainingPaths(nodes, dependents, durations);
-  const rehearsal: Rehearsal = { nodes, dependents, seconds, capacity };
+  return { nodes, dependents, seconds, paths: longestPaths(nodes, dependents, seconds), capacity };
+}
+
+/** max(work / GPUs, work / cores, critical path). */
+function lowerBound({ nodes, seconds, paths, capacity: { gpus, cores } }: Work): number {
+  const over = (want: (node: Node) => number, there: number) =>
+    there === 0
+      ? 0
+      : nodes.reduce((sum, node) => sum + seconds.get(node.name)! * Math.min(want(node), there), 0) / there;
   const longest = nodes.reduce((most, { name }) => Math.max(most, paths.get(name)!), 0);
-  const boundSeconds = Math.max(
+  return Math.max(
     longest,
-    coreBound(nodes, seconds, capacity),
-    gpuBound(nodes, paths, seconds, capacity),
+    over(({ resources }) => resources.gpu, gpus.length),
+    over(({ resources }) => resources.cpu, cores),
   );
-  return { rehearsal, paths, boundSeconds };
 }
 
 export function dependentsAmong(nodes: readonly Node[]): Map<string, string[]> {
@@ -65,22 +68,21 @@ export function machineWith(gpus: number, nodes: readonly Node[], here: Capacity
   };
 }
 
-/** Of a task's nodes on GPUs: the shortest way to the first of them, what they take together, the shortest way out. */
-function gpuBound(
-  nodes: readonly Node[],
-  paths: ReadonlyMap<string, number>,
-  seconds: ReadonlyMap<string, number>,
-  { gpus }: Capacity,
-): number {
+/**
+ * Tighter where nodes cannot be cut, to know when no better order can be found: of a task's nodes that each want a GPU for
+ * themselves, the shortest way to the first of them, Graham's pigeonhole bound, the shortest way out.
+ */
+function wholeBound({ nodes, paths, seconds, capacity: { gpus } }: Work): number {
   if (gpus.length === 0) return 0;
   const starts = earliestStarts(nodes, seconds);
+  const whole = nodes.filter(({ resources }) => resources.gpu >= 1);
   let bound = 0;
-  for (const group of byTask(nodes.filter(({ resources }) => resources.gpu > 0))) {
+  for (const group of byTask(whole)) {
     const way = Math.min(...group.map(({ name }) => starts.get(name)!));
     const out = Math.min(...group.map(({ name }) => paths.get(name)! - seconds.get(name)!));
+    const jobs = group.map(({ name }) => seconds.get(name)!);
     const work = group.reduce((sum, { name, resources }) => sum + seconds.get(name)! * resources.gpu, 0);
-    const whole = group.filter(({ resources }) => resources.gpu >= 1).map(({ name }) => seconds.get(name)!);
-    bound = Math.max(bound, way + Math.max(work / gpus.length, sharingBound(whole, gpus.length)) + out);
+    bound = Math.max(bound, way + Math.max(work / gpus.length, sharingBound(jobs, gpus.length)) + out);
   }
   return bound;
 }
@@ -100,12 +102,6 @@ function byTask(nodes: readonly Node[]): Iterable<Node[]> {
   const groups = new Map<string, Node[]>();
   for (const node of nodes) groups.set(node.task, [...(groups.get(node.task) ?? []), node]);
   return groups.values();
-}
-
-function coreBound(nodes: readonly Node[], seconds: ReadonlyMap<string, number>, { cores }: Capacity): number {
-  return (
-    nodes.reduce((sum, { name, resources }) => sum + seconds.get(name)! * Math.min(resources.cpu, cores), 0) / cores
-  );
 }
 
 /** Of k·m+1 jobs on m machines, some machine gets k+1, at best the shortest of them. */

@@ -1,7 +1,7 @@
 // The plan: every selected node with its verdict, in an order in which they can run. Nothing is run and nothing written.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { Cache, Entry } from '../../cache/index.ts';
+import type { Cache, Entry, Key } from '../../cache/index.ts';
 import type { Node, Pipeline, Source } from '../graph/node.ts';
 import { assess, ownChanges, type Surroundings } from './assess.ts';
 import type { Code } from './code.ts';
@@ -13,6 +13,8 @@ export interface Planned {
   readonly node: Node;
   readonly state: PlannedState;
   readonly reasons: readonly Reason[];
+  /** Absent while it is unknown. */
+  readonly key?: Key;
 }
 
 /** A file or folder that no node makes and that is not there: `run` will not start without it. */
@@ -66,9 +68,9 @@ export function plan(request: PlanRequest): { planned: Planned[]; missing: Missi
       planned.push({ node, state: 'stale', reasons: [...absent, ...unknown] });
       continue;
     }
-    const { verdict } = assessed.value;
+    const { verdict, key } = assessed.value;
     if (verdict.state !== 'stale') known.set(node.name, verdict.record.outputs);
-    planned.push({ node, state: verdict.state, reasons: verdict.state === 'fresh' ? [] : verdict.reasons });
+    planned.push({ node, state: verdict.state, reasons: verdict.state === 'fresh' ? [] : verdict.reasons, key });
   }
   return { planned, missing };
 }

@@ -1,5 +1,6 @@
 // How long a run still takes: the largest of three lower bounds, which no schedule beats and a good one comes near to:
 // the longest remaining path, the remaining work over the cores, and over the GPUs.
+import { shortOf } from '../run/priority.ts';
 import type { Capacity } from '../run/slots.ts';
 
 export interface Expected {
@@ -15,7 +16,10 @@ export interface Expected {
 export interface Estimator {
   /** What a node usually takes: as recorded or declared, else the mean of its task's nodes so far. */
   usual(node: string): number | null;
-  started(node: string, atMs: number): void;
+  /** `ranSeconds`: what it ran before. */
+  started(node: string, atMs: number, ranSeconds: number): void;
+  /** It gave way: it waits again, and has so much less to do. */
+  yielded(node: string, seconds: number): void;
   /** `seconds`: what it took, where it ran. */
   settled(node: string, seconds: number | null): void;
   /** Seconds; null while too few durations are known to say. */
@@ -32,6 +36,7 @@ export function createEstimator(nodes: readonly Expected[], capacity: Pick<Capac
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const open = new Set(byName.keys());
   const startedMs = new Map<string, number>();
+  const ranSeconds = new Map<string, number>();
   const seen = new Map<string, { seconds: number; count: number }>();
 
   const usual = (name: string): number | null => {
@@ -43,12 +48,20 @@ export function createEstimator(nodes: readonly Expected[], capacity: Pick<Capac
   const remaining = (name: string, otherwise: number, nowMs: number) => {
     const whole = usual(name) ?? otherwise;
     const begun = startedMs.get(name);
-    return begun === undefined ? whole : Math.max(whole - (nowMs - begun) / 1000, whole * NEARLY);
+    const ran = (ranSeconds.get(name) ?? 0) + (begun === undefined ? 0 : (nowMs - begun) / 1000);
+    return ran === 0 ? whole : Math.max(whole - ran, whole * NEARLY);
   };
 
   return {
     usual,
-    started: (node, atMs) => void startedMs.set(node, atMs),
+    started(node, atMs, ran) {
+      startedMs.set(node, atMs);
+      ranSeconds.set(node, ran);
+    },
+    yielded(node, seconds) {
+      startedMs.delete(node);
+      ranSeconds.set(node, (ranSeconds.get(node) ?? 0) + seconds);
+    },
     settled(node, seconds) {
       open.delete(node);
       startedMs.delete(node);
@@ -61,12 +74,12 @@ export function createEstimator(nodes: readonly Expected[], capacity: Pick<Capac
       const known = [...open].map(usual).filter((seconds) => seconds !== null);
       if (open.size === 0) return 0;
       if (known.length < open.size * ENOUGH) return null;
-      const mean = known.reduce((sum, seconds) => sum + seconds, 0) / known.length;
+      const short = shortOf(known);
       const paths = new Map<string, number>();
       let [path, coreSeconds, gpuSeconds] = [0, 0, 0];
       for (const { name, needs, cores, gpus } of nodes) {
         if (!open.has(name)) continue;
-        const seconds = remaining(name, mean, nowMs);
+        const seconds = remaining(name, short, nowMs);
         const end = seconds + needs.reduce((most, need) => Math.max(most, paths.get(need) ?? 0), 0);
         paths.set(name, end);
         path = Math.max(path, end);

@@ -101,10 +101,11 @@ export function terminalReport(options: TerminalOptions): Reporter {
         for (const node of Object.keys(event.nodes)) settle(node, null);
         return;
       case 'node-started': {
-        const { node, allotment } = event;
+        const { node, allotment, ranSeconds = 0 } = event;
         const usualSeconds = estimator?.usual(node) ?? null;
-        rows.set(node, { node, startedMs: atMs, usualSeconds, allotment, progress: '', metric: '' });
-        estimator?.started(node, atMs);
+        const begunMs = atMs - ranSeconds * 1000;
+        rows.set(node, { node, startedMs: begunMs, usualSeconds, allotment, progress: '', metric: '' });
+        estimator?.started(node, atMs, ranSeconds);
         timer ??= setInterval(beat, live ? REDRAW_MS : HEARTBEAT_MS).unref();
         if (live) due ??= setTimeout(flush, FLUSH_MS);
         else print(`${cyan('▶')} ${node} ${dim(describeReasons(event.reasons, REASONS_SHOWN))}`);
@@ -125,6 +126,12 @@ export function terminalReport(options: TerminalOptions): Reporter {
       case 'node-retried':
         return print(
           `${yellow('↻')} ${event.node}: ${event.failure.message}; try ${event.attempt + 1} in ${duration(event.waitSeconds)}`,
+        );
+      case 'node-yielded':
+        rows.delete(event.node);
+        estimator?.yielded(event.node, event.seconds);
+        return print(
+          `${cyan('⏸')} ${event.node} ${dim(`${duration(event.seconds)}; gives way to ${event.to} and goes on later`)}`,
         );
       case 'note':
         return print(dim(event.message));

@@ -7,6 +7,7 @@ import type { Surroundings } from '../plan/assess.ts';
 import type { PlanRequest } from '../plan/plan.ts';
 import type { Places } from '../state/places.ts';
 import type { Claims } from './claims.ts';
+import type { Giving } from './giving.ts';
 import type { Bundles } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Capacity } from './slots.ts';
@@ -42,6 +43,9 @@ export interface Course extends Context {
   readonly executor: Executor;
   readonly bundles: Bundles;
   readonly claims: Claims;
+  readonly giving: Giving;
+  /** Seconds since the run began. */
+  now(): number;
   /** Restores are bounded, so that thousands do not open files at once. */
   restoring(work: () => Promise<void>): Promise<void>;
   /** Work that the run must not end before. */

@@ -8,6 +8,7 @@ import type { Assessment } from '../plan/assess.ts';
 import { fail } from '../result.ts';
 import { recordOf } from '../state/record.ts';
 import { type Course, complete, failNode, type Outputs } from './context.ts';
+import { type Earlier, earlierTurns, forgetTurns, noteTurn } from './giving.ts';
 import { eachJobOf } from './patch.ts';
 import { emptyStaging, prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
 import { clearOutputs, type Finished, record, removeFolder, saveOutputs } from './publish.ts';
@@ -23,7 +24,7 @@ export async function executeNode(
 ): Promise<void> {
   const claim = await run.claims.take(assessment.key);
   if (!claim.taken) {
-    run.scheduler.release(node, allotment);
+    run.scheduler.release(node, allotment, run.now());
     const { pid, host } = claim.owner;
     run.listener({ type: 'note', message: `${node.name}: waiting for process ${pid} on ${host}, which runs the same` });
     const given = new AbortController();
@@ -33,17 +34,24 @@ export async function executeNode(
   }
   if (run.claims.areShared && doneMeanwhile(run, node, assessment)) {
     claim.release();
-    run.scheduler.release(node, allotment);
+    run.scheduler.release(node, allotment, run.now());
     return again();
   }
   const finished = await runToEnd(run, node, allotment, assessment);
+  const to = run.giving.askedFor(node.name);
+  run.giving.over(node.name);
+  if (finished.failure?.kind === 'interrupted') noteTurns(finished);
+  if (finished.failure?.kind === 'interrupted' && to !== null && !run.stopper.stopped()) {
+    claim.release();
+    return giveWay(run, finished, allotment, to);
+  }
   const saved = finished.failure
     ? { ok: false as const, error: finished.failure }
     : await saveOutputs(run.pipeline.root, run.cache, finished).catch((error) => fail(unsaved(error, finished.log)));
   removeFolder(finished.workplace.staging);
   // GPUs stay taken until the outcome is told, so that no instant of the journal shows two nodes on one.
   const late = saved.ok && allotment.gpus.length > 0;
-  if (!late) run.scheduler.release(node, allotment);
+  if (!late) run.scheduler.release(node, allotment, run.now());
   if (!saved.ok) {
     claim.release();
     if (node.action.kind === 'shell') clearOutputs(run.pipeline.root, run.cache, node);
@@ -56,9 +64,24 @@ export async function executeNode(
       .catch((error) => failNode(run, node, unsaved(error, finished.log), finished.seconds))
       .finally(() => {
         claim.release();
-        if (late) run.scheduler.release(node, allotment);
+        if (late) run.scheduler.release(node, allotment, run.now());
       }),
   );
+}
+
+/** How long it has run by now, for the turns to come. */
+function noteTurns({ node, workplace, seconds, warnings, earlier }: Ended): void {
+  if (node.resources.preemptible === false) return;
+  noteTurn(workplace.scratch, { turns: earlier.turns + 1, seconds, warnings });
+}
+
+/** It waits for slots again, and goes on from what it left in scratch. */
+function giveWay(run: Course, { node, workplace, seconds, earlier }: Ended, allotment: Allotment, to: string): void {
+  removeFolder(workplace.staging);
+  keepLog(workplace.log, 'turn', earlier.turns + 1);
+  run.listener({ type: 'node-yielded', node: node.name, to, seconds: seconds - earlier.seconds });
+  run.scheduler.release(node, allotment, run.now());
+  run.scheduler.enqueue(node, run.now(), seconds);
 }
 
 /** Between our verdict and our claim another run may have come to its end with this key. */
@@ -75,7 +98,12 @@ function unsaved(error: unknown, log: string): Failure {
   return { kind: 'task', cause: 'infrastructure', message, hint: 'free space or permit writing, then run again', log };
 }
 
-type Ended = Finished & { readonly workplace: Workplace; readonly failure: Failure | null };
+type Ended = Finished & {
+  readonly workplace: Workplace;
+  readonly failure: Failure | null;
+  /** `seconds` and `warnings` of the whole have these in them. */
+  readonly earlier: Earlier;
+};
 
 async function runToEnd(run: Course, node: Node, allotment: Allotment, assessment: Assessment): Promise<Ended> {
   const { root } = run.pipeline;
@@ -84,11 +112,13 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
   const reasons = verdict.state === 'fresh' ? [] : verdict.reasons;
   const workplace = prepareWorkplace(root, run.places, run.runId, node, assessment);
   const log = path.relative(root, workplace.log);
-  run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log });
+  const earlier = earlierTurns(node, workplace.scratch);
+  const ranSeconds = earlier.turns > 0 ? { ranSeconds: earlier.seconds } : {};
+  run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log, ...ranSeconds });
 
   const warnings: string[] = [];
   const each: EachMessage[] = [];
-  let anew = run.forced.has(node.name);
+  let anew = run.forced.has(node.name) && earlier.turns === 0;
   const hear = (message: FromChild) => {
     if (message.type === 'each') each.push(message);
     if (message.type === 'warn') warnings.push(message.message);
@@ -110,7 +140,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
       bundles: run.bundles,
       executor: run.executor,
       limits: run.limits,
-      stopper: run.stopper,
+      stopper: run.giving.stopperFor(node.name),
       each: eachJob,
       whenIndexed: () => run.cache.commit([]),
       onMessage: hear,
@@ -122,11 +152,12 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     written: workplace.written,
     each,
     reasons,
-    seconds: (performance.now() - begunMs) / 1000,
-    warnings,
+    seconds: earlier.seconds + (performance.now() - begunMs) / 1000,
+    warnings: [...new Set([...earlier.warnings, ...warnings])],
     ranAt: new Date().toISOString(),
     log: workplace.log,
     workplace,
+    earlier,
     failure: ended && run.stopper.stopped() ? { ...ended, kind: 'interrupted' } : ended,
   };
 }
@@ -149,7 +180,7 @@ async function runWithTries(
     if (!failure || !next) return failure;
     run.listener({ type: 'node-retried', node: node.name, failure, attempt: number, waitSeconds: next.waitSeconds });
     tries = next.tries;
-    keepLog(workplace.log, number);
+    keepLog(workplace.log, 'try', number);
     await waitUnlessStopped(next.waitSeconds, run.stopper);
     if (run.stopper.stopped()) return failure;
   }
@@ -160,6 +191,7 @@ async function settleRecord(run: Course, finished: Ended, outputs: Outputs): Pro
   await record(run.cache, finished, outputs);
   for (const { folder } of finished.each) confirmRuns(folder);
   removeFolder(workplace.scratch);
+  forgetTurns(workplace.scratch);
   run.outcome.ran.push(node.name);
   const digests = Object.fromEntries(Object.entries(outputs).map(([name, { digest }]) => [name, digest]));
   run.listener({ type: 'node-done', node: node.name, seconds, outputs: digests });

@@ -4,16 +4,12 @@ import type { Node } from '../graph/node.ts';
 /** Seconds a node is expected to take: what it last took, else its declared duration, else null. */
 export type Durations = (node: Node) => number | null;
 
-/**
- * Seconds of the longest path that starts with each node. A node without a duration counts as the mean of its task's
- * others, or of all; with none known, every node counts the same.
- */
-export function remainingPaths(
+/** Seconds of the longest path that starts with each node. `nodes` in an order in which they can run. */
+export function longestPaths(
   nodes: readonly Node[],
   dependents: ReadonlyMap<string, readonly string[]>,
-  durations: Durations,
+  seconds: ReadonlyMap<string, number>,
 ): Map<string, number> {
-  const seconds = expectedSeconds(nodes, durations);
   const longest = new Map<string, number>();
   for (let i = nodes.length - 1; i >= 0; i--) {
     const { name } = nodes[i]!;
@@ -24,7 +20,10 @@ export function remainingPaths(
   return longest;
 }
 
-/** Seconds by node; one without a duration counts as the mean of its task's others, or of all. */
+/**
+ * Seconds by node; one without a duration counts as the mean of its task's others. Of a task without any, nodes are taken to
+ * be short: who declares durations declares those that matter.
+ */
 export function expectedSeconds(nodes: readonly Node[], durations: Durations): Map<string, number> {
   const known = new Map<string, number>();
   const byTask = new Map<string, number[]>();
@@ -37,10 +36,19 @@ export function expectedSeconds(nodes: readonly Node[], durations: Durations): M
     else byTask.set(node.task, [seconds]);
   }
   const usual = new Map([...byTask].map(([task, list]) => [task, mean(list)]));
-  const overall = mean([...known.values()]) ?? 1;
-  return new Map(nodes.map((node) => [node.name, known.get(node.name) ?? usual.get(node.task) ?? overall]));
+  const short = shortOf(known.values());
+  return new Map(nodes.map((node) => [node.name, known.get(node.name) ?? usual.get(node.task) ?? short]));
 }
 
-function mean(values: readonly number[]): number | null {
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+const SHORT_SECONDS = 60;
+
+/** What a node is taken to need of which nothing is known, beside those of which something is. */
+export function shortOf(known: Iterable<number>): number {
+  let short = SHORT_SECONDS;
+  for (const seconds of known) short = Math.min(short, seconds);
+  return short;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -22,6 +22,11 @@ export interface Workplace {
   readonly written: Readonly<Record<string, string>>;
 }
 
+/** By the key: what a node keeps there is of use to nothing else. */
+export function scratchOf({ scratch }: Places, { key }: Pick<Assessment, 'key'>): string {
+  return path.join(scratch, key.slice(0, 32));
+}
+
 /** Makes the folders a node works in. A module's outputs go to staging, a shell command's to their place. */
 export function prepareWorkplace(
   root: string,
@@ -33,7 +38,7 @@ export function prepareWorkplace(
   const id = createHash('sha256').update(node.name).digest('hex').slice(0, 16);
   // A run's own: a process that a killed engine left behind must not write into what this run records.
   const staging = path.join(places.staging, runId, id);
-  const scratch = path.join(places.scratch, assessment.key.slice(0, 32));
+  const scratch = scratchOf(places, assessment);
   const log = logPath(places, node.name);
   const written: Record<string, string> = {};
   if (node.action.kind === 'shell') {

@@ -1,18 +1,10 @@
 // A run rehearsed: the scheduler itself with a clock that jumps. It tells how long a run takes, and finds a better order
-// where the plain rule (longest remaining path first) leaves GPUs idle at the end, as it does when few long nodes meet many
-// GPUs: orders near to it are tried, and the best is kept. Nothing is left to chance: the same run gets the same order.
+// where the plain rule (longest remaining path first) leaves GPUs idle at the end, as it does when few long nodes that cannot
+// be cut meet many GPUs: orders near to it are tried, and the best is kept. Nothing is left to chance: the same run gets the
+// same order.
 import type { Allotment } from '../event.ts';
 import type { Node } from '../graph/node.ts';
-import { createScheduler } from './scheduler.ts';
-import { type Capacity, createSlots } from './slots.ts';
-
-/** What is to run. `nodes` in an order in which they can run. */
-export interface Rehearsal {
-  readonly nodes: readonly Node[];
-  readonly dependents: ReadonlyMap<string, readonly string[]>;
-  readonly seconds: ReadonlyMap<string, number>;
-  readonly capacity: Capacity;
-}
+import { createScheduler, type Work } from './scheduler.ts';
 
 type Priority = ReadonlyMap<string, number>;
 
@@ -22,34 +14,59 @@ const GOOD_ENOUGH = 1.01;
 /** By how much a priority is moved at most, as a part of itself. */
 const STEPS = [0.05, 0.15, 0.4];
 
-/** Seconds from the first start to the last end. */
-export function simulate({ nodes, dependents, seconds, capacity }: Rehearsal, priority: Priority): number {
-  const scheduler = createScheduler(nodes, dependents, priority, createSlots(capacity));
-  const running: { node: Node; allotment: Allotment; end: number }[] = [];
+/** What it costs to give way and go on later: a safe point, a new process, a checkpoint to read. */
+const MOVE_SECONDS = 60;
+/** Not to look at the same instant twice, where rounding would have it. */
+const TICK_SECONDS = 1e-3;
+
+/** `seconds` from the first start to the last end, and how often a node gave way. */
+export function simulate(work: Work, priority: Priority): { seconds: number; moves: number } {
+  const scheduler = createScheduler(work, priority);
+  const running = new Map<string, { node: Node; allotment: Allotment; end: number }>();
+  const lost = new Map<string, number>();
+  const ran = new Map<string, number>();
+  let moves = 0;
   for (let now = 0; ; ) {
-    for (const node of scheduler.takeDue()) scheduler.enqueue(node);
-    for (const { node, allotment } of scheduler.takeStartable())
-      running.push({ node, allotment, end: now + seconds.get(node.name)! });
-    if (running.length === 0) return now;
-    const first = running.reduce((best, one, index) => (one.end < running[best]!.end ? index : best), 0);
-    const [ended] = running.splice(first, 1);
-    now = ended!.end;
-    scheduler.release(ended!.node, ended!.allotment);
-    scheduler.done(ended!.node);
+    for (const node of scheduler.takeDue()) scheduler.enqueue(node, now);
+    for (const { node, allotment } of scheduler.takeStartable(now)) {
+      const left = work.seconds.get(node.name)! + (lost.get(node.name) ?? 0) - (ran.get(node.name) ?? 0);
+      running.set(node.name, { node, allotment, end: now + left });
+    }
+    const { asks, againInSeconds } = scheduler.takeAsks(now);
+    for (const { node } of asks) {
+      const { allotment, end } = running.get(node.name)!;
+      running.delete(node.name);
+      moves++;
+      lost.set(node.name, (lost.get(node.name) ?? 0) + MOVE_SECONDS);
+      ran.set(node.name, work.seconds.get(node.name)! + lost.get(node.name)! - MOVE_SECONDS - (end - now));
+      scheduler.release(node, allotment, now);
+      scheduler.enqueue(node, now);
+    }
+    if (asks.length > 0) continue;
+    if (running.size === 0) return { seconds: now, moves };
+    const first = [...running.values()].reduce((best, one) => (one.end < best.end ? one : best));
+    const look = againInSeconds === null ? Number.POSITIVE_INFINITY : now + Math.max(againInSeconds, TICK_SECONDS);
+    now = Math.min(first.end, look);
+    if (look < first.end) continue;
+    running.delete(first.node.name);
+    scheduler.release(first.node, first.allotment, now);
+    scheduler.done(first.node);
   }
 }
 
-/** A priority at least as good as `paths`. `boundSeconds`: what no order beats. */
-export function bestOrder(rehearsal: Rehearsal, paths: Priority, boundSeconds: number): Priority {
-  const { nodes, capacity } = rehearsal;
+/** A priority at least as good as the longest paths. `boundSeconds`: what no order beats. */
+export function bestOrder(work: Work, boundSeconds: number): Priority {
+  const { nodes, paths, capacity } = work;
   if (nodes.length > MOST_NODES || capacity.gpus.length < 2) return paths;
-  let best = { priority: paths, seconds: simulate(rehearsal, paths) };
+  // Who can be cut fills what would be idle: there is nothing to search for.
+  if (nodes.some(({ resources }) => resources.preemptible !== false)) return paths;
+  let best = { priority: paths, seconds: simulate(work, paths).seconds };
   const random = randomNumbers();
   for (let tried = 0; tried < TRIES && best.seconds > boundSeconds * GOOD_ENOUGH; tried++) {
     const step = STEPS[tried % STEPS.length]!;
     const moved = [...best.priority].map(([name, value]) => [name, value * (1 + step * (random() - 0.5))] as const);
     const priority = new Map(moved);
-    const seconds = simulate(rehearsal, priority);
+    const { seconds } = simulate(work, priority);
     // First near to the plain rule; then of equals the newer, since who only moves for the better stays where he is.
     if (seconds < best.seconds || (seconds === best.seconds && tried > TRIES / 2)) best = { priority, seconds };
   }

@@ -44,10 +44,10 @@ export function waitUnlessStopped(seconds: number, stopper: Stopper): Promise<vo
   });
 }
 
-/** The log of a try that failed is kept beside the next one's. */
-export function keepLog(log: string, attempt: number): void {
+/** The log of a try that failed, or of a turn, is kept beside the next one's: `NODE.try1.log`. */
+export function keepLog(log: string, what: 'try' | 'turn', number: number): void {
   try {
-    renameSync(log, log.replace(/\.log$/, `.try${attempt}.log`));
+    renameSync(log, log.replace(/\.log$/, `.${what}${number}.log`));
   } catch {
     // It printed nothing and has no log.
   }

@@ -6,16 +6,16 @@ import { createLocalExecutor } from '../exec/local.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { isCodeAsItWas } from '../plan/code.ts';
-import { dependentsAmong, runOrder } from '../plan/makespan.ts';
+import { runOrder, workOf } from '../plan/makespan.ts';
 import { outputsOnDisk } from '../plan/plan.ts';
 import { stateOf } from '../state/record.ts';
 import { createClaims, noClaims } from './claims.ts';
 import type { Context, Course, RunRequest } from './context.ts';
 import { executeNode } from './execute.ts';
-import { createBundles } from './process.ts';
+import { createGiving, earlierTurns } from './giving.ts';
+import { createBundles, scratchOf } from './process.ts';
 import { createScheduler } from './scheduler.ts';
 import { settle, settleFresh } from './settle.ts';
-import { createSlots } from './slots.ts';
 import { createStopper, type Stopper } from './stopper.ts';
 
 export type { RunRequest } from './context.ts';
@@ -78,32 +78,39 @@ async function runRest(context: Context, nodes: readonly Node[]): Promise<void> 
   const due = (node: Node) =>
     settle(run, node, (assessment) => {
       assessments.set(node.name, assessment);
-      run.scheduler.enqueue(node);
+      run.scheduler.enqueue(node, run.now(), earlierTurns(node, scratchOf(run.places, assessment)).seconds);
     });
   const halted = () => run.stopper.stopped() || (run.failures.length > 0 && !run.keepGoing);
   pending.onBreak(run.stopper.stop);
   try {
     for (;;) {
+      let againInSeconds: number | null = null;
       for (let list = run.scheduler.takeDue(); list.length > 0 && !halted(); list = run.scheduler.takeDue()) {
         for (const node of list) due(node);
       }
       if (!halted()) {
-        for (const { node, allotment } of run.scheduler.takeStartable()) {
+        for (const { node, allotment } of run.scheduler.takeStartable(run.now())) {
           const assessment = assessments.get(node.name)!;
           run.track(executeNode(run, node, allotment, assessment, () => due(node)));
         }
+        const advice = run.scheduler.takeAsks(run.now());
+        for (const { node, to } of advice.asks) run.giving.ask(node.name, to.name);
+        againInSeconds = advice.againInSeconds;
       }
       if (pending.isEmpty()) {
         pending.throwIfBroken();
         if (halted() || run.scheduler.open() === 0) return;
         throw new Error('internal error: nodes are left that nothing will start');
       }
-      await pending.next();
+      await pending.next(againInSeconds);
     }
   } finally {
     run.executor.close();
   }
 }
+
+/** Node's timers overflow after 24 days. */
+const LONGEST_SLEEP_SECONDS = 3600;
 
 /** The work under way. What throws is a defect or a broken disk: the rest is asked to stop, and then the error is thrown. */
 function createPending() {
@@ -130,10 +137,15 @@ function createPending() {
       onBreak = callback;
     },
     isEmpty: () => pending.size === 0,
-    /** Resolves when the next piece of work ends. */
-    next: () =>
+    /** Resolves when the next piece of work ends, or after the time. */
+    next: (seconds: number | null) =>
       new Promise<void>((resolve) => {
-        wake = resolve;
+        const timer =
+          seconds === null ? null : setTimeout(resolve, Math.min(seconds, LONGEST_SLEEP_SECONDS) * 1000 + 1);
+        wake = () => {
+          if (timer) clearTimeout(timer);
+          resolve();
+        };
       }),
     throwIfBroken() {
       if (broken) throw broken.error;
@@ -145,18 +157,20 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
   const { cache, places, pipeline, listener } = context;
   const limits = await context.capacity();
   listener({ type: 'run-planned', nodes: nodes.map(({ name }) => name), capacity: limits });
-  const dependents = dependentsAmong(nodes);
   const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
-  const priority = runOrder(nodes, usual, limits);
+  const work = workOf(nodes, usual, limits);
+  const startedMs = performance.now();
   return {
     ...context,
     limits,
-    scheduler: createScheduler(nodes, dependents, priority, createSlots(limits)),
+    scheduler: createScheduler(work, runOrder(work)),
     executor: (context.createExecutor ?? createLocalExecutor)(pipeline.root),
     bundles: createBundles(pipeline.root, places.code, (module) =>
       isCodeAsItWas(pipeline.root, module, context.codes.get(module)!.digest, cache),
     ),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
+    giving: createGiving(context.stopper),
+    now: () => (performance.now() - startedMs) / 1000,
     restoring: pLimit(4),
     track,
   };

@@ -1,6 +1,6 @@
 // Slots: how much of each resource is free, and which GPU a node gets. Pure bookkeeping; nothing is started here.
 import type { Allotment } from '../event.ts';
-import type { Resources } from '../graph/node.ts';
+import type { Node, Resources } from '../graph/node.ts';
 
 export interface Capacity {
   readonly cores: number;
@@ -16,8 +16,16 @@ export interface Slots {
   /** Takes what a node asks for, or returns null when it is not free now. A wish beyond the machine is cut down to it. */
   take(resources: Resources): Allotment | null;
   release(allotment: Allotment, resources: Resources): void;
+  /** Whether there would be room, were these nodes gone. */
+  fits(resources: Resources, without: readonly Held[]): boolean;
   /** False when not even the smallest node could start. */
   anyFree(): boolean;
+}
+
+/** What a node has taken. */
+export interface Held {
+  readonly node: Pick<Node, 'resources'>;
+  readonly allotment: Allotment;
 }
 
 const ROUNDING = 1e-9;
@@ -28,28 +36,34 @@ export function createSlots(capacity: Capacity): Slots {
   const gpuFree = new Map(capacity.gpus.map((index) => [index, 1]));
   const poolFree = new Map(Object.entries(capacity.pools));
 
-  const share = (resources: Resources) => gpuShare(resources, capacity);
+  const find = (resources: Resources): Allotment | null => {
+    const wantCores = Math.min(resources.cpu, capacity.cores);
+    const wantMemory = Math.min(resources.memoryBytes, capacity.memoryBytes);
+    if (wantCores > cores + ROUNDING || wantMemory > memoryBytes) return null;
+    for (const name in resources.pools) if (resources.pools[name]! > (poolFree.get(name) ?? 0) + ROUNDING) return null;
+    const gpus = pickGpus(gpuShare(resources, capacity), gpuFree);
+    return gpus && { cores: wantCores, memoryBytes: wantMemory, gpus };
+  };
+  /** `sign`: 1 gives back, -1 takes. */
+  const move = (allotment: Allotment, resources: Resources, sign: 1 | -1) => {
+    cores += sign * allotment.cores;
+    memoryBytes += sign * allotment.memoryBytes;
+    const each = sign * perGpu(gpuShare(resources, capacity));
+    for (const index of allotment.gpus) gpuFree.set(index, gpuFree.get(index)! + each);
+    for (const [name, want] of Object.entries(resources.pools)) poolFree.set(name, poolFree.get(name)! + sign * want);
+  };
   return {
     take(resources) {
-      const wantCores = Math.min(resources.cpu, capacity.cores);
-      const wantMemory = Math.min(resources.memoryBytes, capacity.memoryBytes);
-      if (wantCores > cores + ROUNDING || wantMemory > memoryBytes) return null;
-      if (Object.entries(resources.pools).some(([name, want]) => want > (poolFree.get(name) ?? 0) + ROUNDING))
-        return null;
-      const gpus = pickGpus(share(resources), gpuFree);
-      if (!gpus) return null;
-
-      cores -= wantCores;
-      memoryBytes -= wantMemory;
-      for (const index of gpus) gpuFree.set(index, gpuFree.get(index)! - perGpu(share(resources)));
-      for (const [name, want] of Object.entries(resources.pools)) poolFree.set(name, poolFree.get(name)! - want);
-      return { cores: wantCores, memoryBytes: wantMemory, gpus };
+      const found = find(resources);
+      if (found) move(found, resources, -1);
+      return found;
     },
-    release(allotment, resources) {
-      cores += allotment.cores;
-      memoryBytes += allotment.memoryBytes;
-      for (const index of allotment.gpus) gpuFree.set(index, gpuFree.get(index)! + perGpu(share(resources)));
-      for (const [name, want] of Object.entries(resources.pools)) poolFree.set(name, poolFree.get(name)! + want);
+    release: (allotment, resources) => move(allotment, resources, 1),
+    fits(resources, without) {
+      for (const { node, allotment } of without) move(allotment, node.resources, 1);
+      const found = find(resources);
+      for (const { node, allotment } of without) move(allotment, node.resources, -1);
+      return found !== null;
     },
     anyFree: () => cores > ROUNDING,
   };

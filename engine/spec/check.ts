@@ -42,7 +42,7 @@ export const TASK_KEYS = [
   ...['use', 'run', 'matrix', 'in', 'out', 'params', 'after', 'resources'],
   ...['env', 'tools', 'retries', 'timeout', 'duration'],
 ] as const;
-export const RESOURCE_KEYS = ['cpu', 'memory', 'gpu', 'gpu_optional', 'pools'] as const;
+export const RESOURCE_KEYS = ['cpu', 'memory', 'gpu', 'gpu_optional', 'preemptible', 'pools'] as const;
 export const NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;
 /** In a profile, this key is no parameter. */
 const PROFILE_DEFAULT = 'default';

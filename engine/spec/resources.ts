@@ -8,7 +8,7 @@ import { parseBytes, parseDuration } from './units.ts';
 import { describe, type Value } from './values.ts';
 
 /** Without `resources:` a node takes one core. */
-const DEFAULT: Resources = { cpu: 1, memoryBytes: 0, gpu: 0, gpuOptional: false, pools: {} };
+const DEFAULT: Resources = { cpu: 1, memoryBytes: 0, gpu: 0, gpuOptional: false, preemptible: false, pools: {} };
 const defaultResources = () => DEFAULT;
 
 export function compileResources(scope: TaskScope, pools: ReadonlyMap<string, Pool>): (point: Point) => Resources {
@@ -23,12 +23,22 @@ export function compileResources(scope: TaskScope, pools: ReadonlyMap<string, Po
   const memory = field('memory', 0, bytes, 'an amount with its unit', 'e.g. 16GiB or 512MB');
   const gpu = field('gpu', 0, gpus, 'a whole number, or a fraction below 1 to share one');
   const optional = field('gpu_optional', false, truth, 'true or false');
+  const preemptible = field('preemptible', false, turn, 'true, false, or its shortest turn', 'e.g. 30m');
+  if (task.resources.has('preemptible') && task.action?.kind === 'run') {
+    const { keySpan } = task.resources.get('preemptible')!;
+    sink.report(
+      keySpan,
+      'a shell command cannot be preemptible: it has no scratch folder to keep its progress in',
+      'make it a module task (use:)',
+    );
+  }
   const shares = compileShares(scope, pools);
   return (point) => ({
     cpu: cpu(point),
     memoryBytes: memory(point),
     gpu: gpu(point),
     gpuOptional: optional(point),
+    preemptible: preemptible(point),
     pools: shares(point),
   });
 }
@@ -38,6 +48,10 @@ const bytes = (value: Value) => (typeof value === 'string' ? parseBytes(value) :
 const truth = (value: Value) => (typeof value === 'boolean' ? value : undefined);
 const gpus = (value: Value) =>
   typeof value === 'number' && value >= 0 && (value < 1 || Number.isInteger(value)) ? value : undefined;
+const turn = (value: Value) => {
+  const milliseconds = typeof value === 'string' ? parseDuration(value) : undefined;
+  return milliseconds ? milliseconds / 1000 : truth(value);
+};
 const attempts = (value: Value) =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined;
 const milliseconds = (value: Value) => (typeof value === 'string' ? parseDuration(value) || undefined : undefined);

@@ -230,7 +230,7 @@ describe('the estimate', () => {
       { cores: 1, gpus: [] },
     );
     expect(estimator.left(0)).toBeNull();
-    estimator.started('a1', 0);
+    estimator.started('a1', 0, 0);
     estimator.settled('a1', 4);
     expect(estimator.usual('a2')).toBe(4);
     expect(estimator.left(0)).toBe(8);

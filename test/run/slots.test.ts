@@ -53,6 +53,7 @@ const wishes = fc.record({
   memoryBytes: fc.integer({ min: 0, max: 150 }),
   gpu: fc.constantFrom(0, 0.25, 0.5, 1, 2),
   gpuOptional: fc.constant(true),
+  preemptible: fc.constant(false),
   pools: fc.constantFrom<Readonly<Record<string, number>>>({}, { disk: 1 }),
 });
 

@@ -47,7 +47,14 @@ describe("the repository's own pipeline", () => {
       'train[model=efficientnet_small_windows,fold=1]',
     );
     expect(train.params).toMatchObject({ epochs: 2, lr: 0.01, device: 'auto', model: { width: 0.5, input: 64 } });
-    expect(train.resources).toEqual({ cpu: 2, memoryBytes: 2 * 2 ** 30, gpu: 1, gpuOptional: true, pools: {} });
+    expect(train.resources).toEqual({
+      cpu: 2,
+      memoryBytes: 2 * 2 ** 30,
+      gpu: 1,
+      gpuOptional: true,
+      preemptible: true,
+      pools: {},
+    });
     expect(train.axes).toEqual({ model: 'efficientnet_small_windows', fold: '1' });
   });
 });
