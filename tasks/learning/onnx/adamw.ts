@@ -26,16 +26,50 @@ export interface AdamWState {
 /** Adds one step to the ONNX graph: names of flat vectors [P], and `host` as above → names of their next values. */
 export function addAdamW(
   e: Emitter,
-  { params, m, v, host, gradient }: AdamWState & { readonly host: string; readonly gradient: string },
+  { host, ...vectors }: AdamWInputs & { readonly host: string },
+  adamW: AdamW,
+): AdamWState {
+  return update(e, vectors, numbersOf(e, host), adamW);
+}
+
+/** Values of a vector in one turn of `addAdamWInTurns`: all that a turn reads and makes fits the cache. */
+export const TURN = 32_768;
+
+/** The same for vectors of so many turns, a turn at a time: else each of its dozen operations is a pass over memory. */
+export function addAdamWInTurns(
+  e: Emitter,
+  { host, params, m, v, gradient }: AdamWInputs & { readonly host: string },
+  adamW: AdamW,
+  turns: number,
+): AdamWState {
+  const numbers = numbersOf(e, host);
+  const cut = [params, m, v, gradient].map((vector) => e.emit('Reshape', [vector, e.ints([turns, TURN])]));
+  const parts = cut.map(() => [TURN]);
+  const next = e.scan(cut, parts, ([params, m, v, gradient]) => {
+    const own = update(e, { params: params!, m: m!, v: v!, gradient: gradient! }, numbers, adamW);
+    return [own.params, own.m, own.v].map((name) => ({ name, shape: [TURN] }));
+  });
+  const [params2, m2, v2] = next.map((vector) => e.emit('Reshape', [vector, e.ints([turns * TURN])]));
+  return { params: params2!, m: m2!, v: v2! };
+}
+
+type AdamWInputs = AdamWState & { readonly gradient: string };
+
+const numbersOf = (e: Emitter, host: string): string[] =>
+  Array.from({ length: HOST_NUMBERS }, (_, i) => e.emit('Slice', [host, e.ints([i]), e.ints([i + 1]), e.ints([0])]));
+
+function update(
+  e: Emitter,
+  { params, m, v, gradient }: AdamWInputs,
+  numbers: readonly string[],
   { beta1, beta2, epsilon }: AdamW,
 ): AdamWState {
-  const number = (i: number): string => e.emit('Slice', [host, e.ints([i]), e.ints([i + 1]), e.ints([0])]);
   const m2 = follow(e, m, gradient, 1 - beta1);
   const v2 = follow(e, v, e.emit('Mul', [gradient, gradient]), 1 - beta2);
-  const root = e.emit('Sqrt', [e.emit('Mul', [v2, number(2)])]);
+  const root = e.emit('Sqrt', [e.emit('Mul', [v2, numbers[2]!])]);
   const step = e.emit('Div', [m2, e.emit('Add', [root, e.floats([epsilon], [])])]);
-  const decayed = e.emit('Mul', [params, number(0)]);
-  return { params: e.emit('Sub', [decayed, e.emit('Mul', [step, number(1)])]), m: m2, v: v2 };
+  const decayed = e.emit('Mul', [params, numbers[0]!]);
+  return { params: e.emit('Sub', [decayed, e.emit('Mul', [step, numbers[1]!])]), m: m2, v: v2 };
 }
 
 /** old + rate·(target - old). */

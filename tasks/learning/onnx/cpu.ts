@@ -15,6 +15,12 @@ export function cpuRules(layout: CpuLayout): Rules {
     ...elementwiseRules,
     swish: (l, _node, [x]) => l.emit('QuickGelu', [x!], { alpha: { float: 1 } }, 'com.microsoft'),
 
+    reluGrad: (l, _node, [dy, y]) => {
+      // 0 or 1 in one pass: min(1, 3e38·y), as y is not negative. A comparison and a selection take four.
+      const open = l.emit('HardSigmoid', [y!], { alpha: { float: 3e38 }, beta: { float: 0 } });
+      return l.emit('Mul', [dy!, open]);
+    },
+
     channelSum: (l, _node, [x]) => l.emit('ReduceSum', [x!, l.ints([1])], { keepdims: 0 }),
     channelDot: (l, node, [x, y]) => rowDots(l, rows(node.inputs[0]!), x!, y!),
     channelDeviation: (l, node, [x, m]) => {

@@ -3,20 +3,25 @@
 // - pointwise: one matrix product;
 // - depthwise: the runtime's blocked convolution, the weight gradient too (a convolution of x by dy);
 // - few input channels (the stem): a matrix product over all shifts of x, shared with the weight gradient;
-// - dense and grouped: the plain operator on (N,C,H,W), weight gradients as matrix products over shifts.
+// - dense and grouped: the runtime's blocked convolution where blocks are filled (cpuBlocked.ts), else the plain operator on
+//   (N,C,H,W); weight gradients as matrix products over shifts, and the input gradient with them where dy is the smaller image.
 import type { Node, Shape } from '../graph/graph.ts';
 import type { ConvAttributes } from '../ops/convolution.ts';
+import { blockedConv, fitsBlocks, NCHWC } from './cpuBlocked.ts';
 import { type CpuLayout, fromImages, sidesOf, toImages } from './cpuLayout.ts';
 import type { Lowering, Rule, Rules } from './lower.ts';
-import { extraEnd, flip, standardConv, standardConvInputGrad } from './standardConvolution.ts';
+import { extraEnd, flip, standardConv, standardConvInputGrad, turnedRound } from './standardConvolution.ts';
 
-const NCHWC = 'com.microsoft.nchwc';
 const FEW_CHANNELS = 4;
 
 const attributesOf = (node: Node): ConvAttributes => node.attributes as unknown as ConvAttributes;
 const isPointwise = (w: Shape, { stride, groups }: ConvAttributes): boolean =>
   w[2] === 1 && w[3] === 1 && stride === 1 && groups === 1;
 const isDepthwise = (w: Shape, { groups }: ConvAttributes): boolean => w[1] === 1 && w[0] === groups;
+
+/** Shifts are copies: they are taken of dy where that has fewer channels and the same sides. */
+const isNarrow = (w: Shape, { stride, pad, groups }: ConvAttributes): boolean =>
+  groups === 1 && stride === 1 && 2 * pad === w[2]! - 1 && w[0]! < w[1]!;
 
 export function cpuConvolutions(layout: CpuLayout): Rules {
   return {
@@ -36,7 +41,10 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
     if (attributes.groups === 1 && (w[1]! <= FEW_CHANNELS || w[2] === 1)) return stem;
     return (l, node, [x, m]) => {
       const image = toImages(l, x!, node.inputs[0]!.shape, layout);
-      return fromImages(l, standardConv(l, node, [image, m!]), node.shape, layout);
+      const y = fitsBlocks(w, attributes, layout)
+        ? blockedConv(l, image, m!, w, attributes, layout)
+        : standardConv(l, node, [image, m!]);
+      return fromImages(l, y, node.shape, layout);
     };
   }
 
@@ -53,10 +61,25 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
         l.emit('FusedMatMul', [l.reshape(m!, [w[0]!, w[1]!]), dy!], { transA: 1 }, 'com.microsoft');
     }
     if (isDepthwise(w, attributes)) return (l, node, [dy, m]) => depthwiseInputGrad(l, node, dy!, m!, layout);
+    if (isNarrow(w, attributes)) return narrowInputGrad;
     return (l, node, [dy, m]) => {
       const image = toImages(l, dy!, node.inputs[0]!.shape, layout);
-      return fromImages(l, standardConvInputGrad(l, node, [image, m!], true), node.shape, layout);
+      const { stride, pad, groups } = attributes;
+      if (stride > 1 || !fitsBlocks(w, attributes, layout)) {
+        return fromImages(l, standardConvInputGrad(l, node, [image, m!], true), node.shape, layout);
+      }
+      const [turned, turnedShape] = turnedRound(l, m!, w, groups, true);
+      const back = { stride, pad: w[2]! - 1 - pad, groups };
+      return fromImages(l, blockedConv(l, image, turned, turnedShape, back, layout), node.shape, layout);
     };
+  }
+
+  /** dx = w·(all shifts of dy), which the weight gradient needs too. */
+  function narrowInputGrad(l: Lowering, node: Node, [dy, w]: string[]): string {
+    const [cout, cin, k] = node.inputs[1]!.shape as [number, number, number];
+    const turned = l.emit('Transpose', [l.reshape(w!, [cout, cin, k * k])], { perm: [1, 2, 0] });
+    const columns = shiftsBack(l, dy!, node.inputs[0]!.shape, node.shape, k, attributesOf(node), layout);
+    return l.emit('MatMul', [l.reshape(turned, [cin, k * k * cout]), columns]);
   }
 
   function weightGrad(w: Shape, attributes: ConvAttributes): Rule {
@@ -65,9 +88,7 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
     }
     if (isDepthwise(w, attributes)) return (l, node, [x, dy]) => depthwiseWeightGrad(l, node, x!, dy!, layout);
     if (attributes.groups > 1) return groupedWeightGrad;
-    // The shifts are copies: of dy where that has fewer channels and the same sides.
-    const isSame = attributes.stride === 1 && 2 * attributes.pad === w[2]! - 1;
-    return isSame && w[0]! < w[1]! ? narrowWeightGrad : denseWeightGrad;
+    return isNarrow(w, attributes) ? narrowWeightGrad : denseWeightGrad;
   }
 
   /** dL/dw = dy·(all shifts of x)ᵀ, the rows of the shifts in the order (tap, channel). */
@@ -84,8 +105,7 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
   function narrowWeightGrad(l: Lowering, node: Node, [x, dy]: string[]): string {
     const [cout, cin, k] = node.shape as [number, number, number];
     const [xShape, dyShape] = [node.inputs[0]!.shape, node.inputs[1]!.shape];
-    const each = taps(l, dy!, dyShape, xShape, k, attributesOf(node), layout).reverse();
-    const columns = l.emit('Concat', each, { axis: 0 });
+    const columns = shiftsBack(l, dy!, dyShape, xShape, k, attributesOf(node), layout);
     const dw = l.emit('FusedMatMul', [columns, x!], { transB: 1 }, 'com.microsoft');
     const turned = l.emit('Transpose', [l.reshape(dw, [k * k, cout, cin])], { perm: [1, 2, 0] });
     return l.reshape(turned, node.shape);
@@ -135,6 +155,11 @@ function taps(
 function shifts(l: Lowering, ...rest: Parameters<typeof taps> extends [Lowering, ...infer R] ? R : never): string {
   const each = taps(l, ...rest);
   return each.length === 1 ? each[0]! : l.emit('Concat', each, { axis: 0 });
+}
+
+/** The same of dy, each the other way: dy as it lies under x. */
+function shiftsBack(l: Lowering, ...rest: Parameters<typeof taps> extends [Lowering, ...infer R] ? R : never): string {
+  return l.emit('Concat', taps(l, ...rest).reverse(), { axis: 0 });
 }
 
 /** The runtime sees one image of N·C channels; a row's weights serve all its planes. */

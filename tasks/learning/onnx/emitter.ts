@@ -15,6 +15,8 @@ interface NodeRecord {
 }
 
 export interface Emitter {
+  /** What the nodes to come are for: their names begin with it, and the runtime's profile prints names. */
+  about(purpose: string): void;
   /** Adds a node with one output and returns the output's name. Integers are INT attributes; floats need `{float}`. */
   emit(op: string, inputs: readonly string[], attributes?: Record<string, Attribute>, domain?: string): string;
   /** The same with several outputs. */
@@ -56,11 +58,12 @@ export function createEmitter(): Emitter {
   const domains = new Set<string>(['']);
   const constants = new Map<string, string>();
   let count = 0;
+  let purpose = '';
 
   const emitMany: Emitter['emitMany'] = (op, inputs, outputs, attributes = {}, domain = '') => {
     domains.add(domain);
     const names = Array.from({ length: outputs }, (_, i) => `t${count}${i === 0 ? '' : `_${i}`}`);
-    nodes.push({ name: `n${count}`, op, inputs, outputs: names, attributes, domain });
+    nodes.push({ name: `${purpose}:${count}`, op, inputs, outputs: names, attributes, domain });
     count += 1;
     return names;
   };
@@ -87,6 +90,9 @@ export function createEmitter(): Emitter {
     return emitMany('Scan', inputs, outputs.length, { num_scan_inputs: inputs.length, body: { graph: body } });
   };
   return {
+    about(next) {
+      purpose = next;
+    },
     scan,
     emit: (op, inputs, attributes, domain) => emitMany(op, inputs, 1, attributes, domain)[0]!,
     emitMany,

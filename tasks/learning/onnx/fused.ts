@@ -2,7 +2,7 @@
 import type { Graph, Node, Shape } from '../graph/graph.ts';
 import { cpuRules, isCpuImage } from './cpu.ts';
 import { type CpuLayout, sidesOf } from './cpuLayout.ts';
-import { type Lowering, missing, type Rules } from './lower.ts';
+import { type Lowering, lowerNode, missing, type Rules } from './lower.ts';
 import { planUnits, type Region } from './regions.ts';
 
 /** As `lower`, for the CPU. `chunk` is the number of values of the largest image that a turn of a region works on. */
@@ -21,7 +21,7 @@ export function lowerFused(
     (images(nodes) > 2 || nodes.some(isGating)) && largest(nodes) > 2 * chunk;
   for (const unit of planUnits(missing(graph, outputs, given), outputs, worthIt)) {
     if ('region' in unit) emitRegion(l, unit.region, names, rules, layout, chunk);
-    else names.set(unit.node.id, emitNode(l, unit.node, names, rules));
+    else names.set(unit.node.id, lowerNode(l, unit.node, names, rules));
   }
   return outputs.map((node) => names.get(node.id)!);
 }
@@ -38,16 +38,6 @@ const largest = (nodes: readonly Node[]): number =>
       .filter(isCpuImage)
       .map(({ shape }) => shape.reduce((a, b) => a * b, 1)),
   );
-
-function emitNode(l: Lowering, node: Node, names: ReadonlyMap<number, string>, rules: Rules): string {
-  const rule = rules[node.op.name];
-  if (rule === undefined) throw new Error(`internal error: no ONNX rule for the operation "${node.op.name}"`);
-  return rule(
-    l,
-    node,
-    node.inputs.map((input) => names.get(input.id)!),
-  );
-}
 
 /** As many channels a turn as fit the chunk, and divide all channels. */
 function channelsATurn({ channels, nodes }: Region, chunk: number): number {
@@ -84,7 +74,7 @@ function emitRegion(
       local.set(node.id, inputs[i]!);
     });
     const views = new Map<number, Node>();
-    for (const node of nodes) local.set(node.id, emitNode(l, view(node, k, views), local, rules));
+    for (const node of nodes) local.set(node.id, lowerNode(l, view(node, k, views), local, rules));
     return outputs.map((node) => ({ name: local.get(node.id)!, shape: part(node) }));
   });
   outputs.forEach((node, i) => {

@@ -4,6 +4,7 @@ import type { Graph, Node } from '../graph/graph.ts';
 import type { Emitter } from './emitter.ts';
 
 export interface Lowering {
+  readonly about: Emitter['about'];
   readonly emit: Emitter['emit'];
   readonly emitMany: Emitter['emitMany'];
   readonly scan: Emitter['scan'];
@@ -18,6 +19,7 @@ export type Rules = Readonly<Record<string, Rule>>;
 
 export function createLowering(emitter: Emitter): Lowering {
   return {
+    about: emitter.about,
     emit: emitter.emit,
     emitMany: emitter.emitMany,
     scan: emitter.scan,
@@ -39,13 +41,26 @@ export function lower(
   rules: Rules,
 ): string[] {
   const names = new Map(given);
-  for (const node of missing(graph, outputs, given)) {
-    const rule = rules[node.op.name];
-    if (rule === undefined) throw new Error(`internal error: no ONNX rule for the operation "${node.op.name}"`);
-    const inputs = node.inputs.map((input) => names.get(input.id)!);
-    names.set(node.id, rule(l, node, inputs));
-  }
+  for (const node of missing(graph, outputs, given)) names.set(node.id, lowerNode(l, node, names, rules));
   return outputs.map((node) => names.get(node.id)!);
+}
+
+/** Adds what one node needs, given the names of its inputs. */
+export function lowerNode(l: Lowering, node: Node, names: ReadonlyMap<number, string>, rules: Rules): string {
+  const rule = rules[node.op.name];
+  if (rule === undefined) throw new Error(`internal error: no ONNX rule for the operation "${node.op.name}"`);
+  l.about(purposeOf(node));
+  const inputs = node.inputs.map((input) => names.get(input.id)!);
+  return rule(l, node, inputs);
+}
+
+/** The operation; of a convolution its kind too. */
+function purposeOf({ op, inputs, attributes, shape }: Node): string {
+  if (!op.name.startsWith('conv')) return op.name;
+  const [cout, perGroup, k] = op.name === 'convWeightGrad' ? shape : inputs[1]!.shape;
+  const { groups, stride } = attributes as { groups: number; stride: number };
+  const kind = groups === 1 ? '' : perGroup === 1 && cout === groups ? ' depthwise' : ' grouped';
+  return `${op.name} ${k}x${k}${kind}${stride === 1 ? '' : ` /${stride}`}`;
 }
 
 /** Nodes needed for `outputs`, without those given and what only they need, in order. */

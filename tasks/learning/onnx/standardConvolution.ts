@@ -41,9 +41,7 @@ export function standardConvInputGrad(l: Lowering, node: Node, [dy, w]: string[]
   }
   const flippedPad = wShape[2] - 1 - pad;
   if (stride === 1) {
-    const [cout, perGroup, k] = wShape;
-    const turned = transposeGroups(l, flip(l, w!, wShape, exactProducts), wShape, groups);
-    const turnedShape: Dims = [perGroup * groups, cout / groups, k, k];
+    const [turned, turnedShape] = turnedRound(l, w!, wShape, groups, exactProducts);
     return l.emit('Conv', [dy!, turned], convAttributes(turnedShape, { stride: 1, pad: flippedPad, groups }));
   }
   const extra = extraEnd(node.shape, dyShape, wShape, attributes);
@@ -109,6 +107,19 @@ export function flip(l: Lowering, w: string, wShape: Shape, exactProducts = fals
   }
   const order = l.ints(Array.from({ length: taps }, (_, i) => taps - 1 - i));
   return l.reshape(l.emit('Gather', [flat, order], { axis: 1 }), wShape);
+}
+
+/** The weights, and their shape, of the convolution that takes dy back to dx at stride 1. */
+export function turnedRound(
+  l: Lowering,
+  w: string,
+  wShape: Shape,
+  groups: number,
+  exactProducts = false,
+): [string, Shape] {
+  const [cout, perGroup, k] = wShape as Dims;
+  const turned = transposeGroups(l, flip(l, w, wShape, exactProducts), wShape as Dims, groups);
+  return [turned, [perGroup * groups, cout / groups, k, k]];
 }
 
 /** (Cout,Cin/g,K,K) → (Cin,Cout/g,K,K): input and output change places within each group. */

@@ -9,7 +9,7 @@ import { buildModel, type ModelSpec } from '../models/models.ts';
 import type { Mask, Network } from '../models/network.ts';
 import { constant } from '../ops/elementwise.ts';
 import { input } from '../ops/shape.ts';
-import { type AdamW, addAdamW, follow, HOST_NUMBERS } from './adamw.ts';
+import { type AdamW, addAdamW, addAdamWInTurns, follow, HOST_NUMBERS, TURN } from './adamw.ts';
 import { cpuInput } from './cpu.ts';
 import { chooseLayout } from './cpuLayout.ts';
 import { createEmitter, type Emitter } from './emitter.ts';
@@ -77,13 +77,14 @@ export function buildTrainingGraph(
   const step = buildStep(spec, batch, classWeights);
   const { net } = step;
   const e = createEmitter();
-  const parameters = layoutOf(net.parameters);
+  const parameters = paddedFor(target, layoutOf(net.parameters));
   const buffers = layoutOf(net.buffers);
   const maskLayout = layoutOf(net.masks);
   const given = new Map<number, string>([
     [step.x.id, e.input('x', step.x.shape)],
     [step.y.id, e.input('y', step.y.shape)],
   ]);
+  e.about('vectors');
   const params = e.input('params', [parameters.length]);
   const running = e.input('buffers', [buffers.length]);
   splitInto(e, given, params, parameters, net.parameters);
@@ -94,14 +95,15 @@ export function buildTrainingGraph(
   const names = lowerFor(target, net.graph, wanted, createLowering(e), given, batch);
   const [loss, logits] = names as [string, string];
   const gradients = names.slice(2, 2 + step.gradients.length);
+  e.about('vectors');
   const resultLength = 1 + step.logits.shape[0]! * step.logits.shape[1]!;
   e.output('result', joined(e, [loss, logits]), [resultLength]);
   if (buffers.length > 0) {
     const batchStatistics = joined(e, names.slice(2 + gradients.length));
     e.output('buffers_out', follow(e, running, batchStatistics, net.batchNorm.momentum), [buffers.length]);
   }
-  const gradient = joined(e, gradients);
-  if (parts === 1) addUpdate(e, params, gradient, parameters.length, adamW);
+  const gradient = joined(e, gradients, parameters.length - layoutOf(net.parameters).length);
+  if (parts === 1) addUpdate(e, params, gradient, parameters.length, adamW, target);
   else {
     const share = e.emit('Mul', [gradient, e.floats([1 / parts], [])]);
     const sum = e.emit('Add', [e.input('gradient', [parameters.length]), share]);
@@ -109,7 +111,7 @@ export function buildTrainingGraph(
   }
   return {
     model: e.encode(),
-    update: parts === 1 ? null : buildUpdate(parameters.length, adamW),
+    update: parts === 1 ? null : buildUpdate(parameters.length, adamW, target),
     parameters,
     buffers,
     masks: net.masks,
@@ -141,18 +143,28 @@ function servesLanes(graph: Graph): boolean {
   return !graph.nodes.some(({ op }) => op.name === 'maxPool' || op.name === 'averagePool');
 }
 
+/** Whether AdamW goes over its vectors a cacheful at a time; on a GPU that would be a launch for each. */
+const inTurns = (target: Target): boolean => target.rules === 'cpu';
+
+/** With zeros at the end, up to whole turns of AdamW. */
+function paddedFor(target: Target, layout: Layout): Layout {
+  return inTurns(target) ? { ...layout, length: Math.ceil(layout.length / TURN) * TURN } : layout;
+}
+
 /** AdamW's part of a step: moments come in, and all that it changes goes out. */
-function addUpdate(e: Emitter, params: string, gradient: string, length: number, adamW: AdamW): void {
+function addUpdate(e: Emitter, params: string, gradient: string, length: number, adamW: AdamW, target: Target): void {
+  e.about('adamW');
   const [m, v] = [e.input('m', [length]), e.input('v', [length])];
-  const next = addAdamW(e, { params, m, v, host: e.input('host', [HOST_NUMBERS]), gradient }, adamW);
+  const inputs = { params, m, v, host: e.input('host', [HOST_NUMBERS]), gradient };
+  const next = inTurns(target) ? addAdamWInTurns(e, inputs, adamW, length / TURN) : addAdamW(e, inputs, adamW);
   e.output('params_out', next.params, [length]);
   e.output('m_out', next.m, [length]);
   e.output('v_out', next.v, [length]);
 }
 
-function buildUpdate(length: number, adamW: AdamW): Uint8Array<ArrayBuffer> {
+function buildUpdate(length: number, adamW: AdamW, target: Target): Uint8Array<ArrayBuffer> {
   const e = createEmitter();
-  addUpdate(e, e.input('params', [length]), e.input('gradient', [length]), length, adamW);
+  addUpdate(e, e.input('params', [length]), e.input('gradient', [length]), length, adamW, target);
   return e.encode();
 }
 
@@ -171,7 +183,9 @@ function splitInto(
   });
 }
 
-function joined(e: Emitter, tensors: readonly string[]): string {
+/** The tensors one after the other, and so many zeros. */
+function joined(e: Emitter, tensors: readonly string[], zeros = 0): string {
   const flat = tensors.map((tensor) => e.emit('Reshape', [tensor, e.ints([-1])]));
+  if (zeros > 0) flat.push(e.floats(new Float32Array(zeros), [zeros]));
   return flat.length === 1 ? flat[0]! : e.emit('Concat', flat, { axis: 0 });
 }
