@@ -105,8 +105,8 @@ function tensorOf(file: string, name: string, axes: number): TensorData {
 try {
   process.exit(await main());
 } catch (error) {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message, path: file } = error as NodeJS.ErrnoException;
   if (!(error instanceof InputError) && code !== 'ENOENT' && code !== 'EISDIR') throw error;
-  console.error(message);
+  console.error(code === 'ENOENT' ? `${file} does not exist` : message);
   process.exit(2);
 }

@@ -115,7 +115,7 @@ describe('npm run parity', () => {
     return { status, stdout, stderr };
   };
 
-  it('ends with 0 for equal logits, 1 beyond 1e-3, 2 for wrong input', { timeout: 60_000 }, async () => {
+  it('ends with 0 for equal logits, 1 beyond 1e-3, 2 for wrong input', async () => {
     const predictor = await createPredictor(exportOnnx(spec, weights, {}), { threads: 1 });
     const y = await predictor.predict(x, 2);
     await predictor.close();
@@ -136,6 +136,9 @@ describe('npm run parity', () => {
     expect(shape.status).toBe(2);
     expect(shape.stderr).toContain('"y" has shape [1,3], expected [2,3]');
     expect(run('densenet169', 'equal')).toMatchObject({ status: 2, stdout: '' });
+    const absent = run('efficientnet_b0', 'absent');
+    expect(absent.status).toBe(2);
+    expect(absent.stderr).toMatch(/absent\.safetensors does not exist\n$/);
     expect(run('resnet50', 'equal').stderr).toContain('the network "resnet50" does not exist');
   });
 });
