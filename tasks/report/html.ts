@@ -137,8 +137,9 @@ pre { background: #f1f3f4; padding: 10px 12px; border-radius: 6px; overflow-x: a
   h2 { break-after: avoid; margin-top: 20px; padding-top: 10px; font-size: 15px; }
   h3, .caption { break-after: avoid; }
   figure, .tile, .table { break-inside: avoid; }
-  section > p { break-after: avoid; }
-  .tiles { grid-template-columns: repeat(4, 1fr); }
+  section:has(> .sheet) { break-inside: avoid; }
+  p:has(+ .table), p:has(+ pre) { break-after: avoid; }
+  .tiles { grid-template-columns: repeat(4, minmax(0, 1fr)); }
   .wide { overflow: visible; }
   th, td { padding: 2px 8px 2px 0; font-size: 10px; white-space: normal; }
   .tile strong { font-size: 18px; }
