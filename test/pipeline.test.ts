@@ -103,6 +103,33 @@ describe('the pipeline', () => {
   });
 });
 
+describe('a model that starts from weights', () => {
+  const nodes = ['train[model=tiny_started,fold=0]', 'train[model=tiny_started,fold=1]'];
+  const copyFrom = (fold: number): void =>
+    cpSync(p.path(`out/models/tiny_adjacent/fold${fold}/weights.safetensors`), p.path('start.safetensors'));
+
+  test('says which, the others stay fresh, and the weights are told of where they are not there', async () => {
+    p.edit(
+      'pipeline.yml',
+      / {6}- \{ name: tiny_adjacent.*\n/,
+      (line) => line + line.replace('tiny_adjacent', 'tiny_started').replace(' }', ', init: start.safetensors }'),
+    );
+    const lacking = await p.dag('run', ...TINY, 'train');
+    expect(lacking.code).toBe(2);
+    expect(lacking.stderr).toContain('the input start.safetensors of train[model=tiny_started,fold=');
+    copyFrom(0);
+    expect([...(await run('train')).ran].sort()).toEqual(nodes);
+    const log = await p.dag('log', ...TINY, nodes[0]!);
+    expect(log.stdout).toMatch(/init: (\d+) of \1 tensors are taken from start\.safetensors/);
+  });
+
+  test('is trained again from other weights, and it alone', async () => {
+    copyFrom(1);
+    expect((await p.dag('why', ...TINY, nodes[0]!)).stdout).toContain('input start.safetensors');
+    expect([...(await run('train')).ran].sort()).toEqual(nodes);
+  });
+});
+
 describe('inference only', () => {
   const sorted = (file: string): string => p.read(file).split('\n').sort().join('\n');
 
