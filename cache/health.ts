@@ -7,7 +7,7 @@
 // open/ holds a marker for each process that has the index open, and `repairing` while one looks through it. That one does so
 // only when it has the index alone: it writes `repairing` and then reads the markers, the others write theirs and then look
 // for `repairing`, so that at least one of two sees the other.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { faultOf, headFault } from './pages.ts';
@@ -24,11 +24,14 @@ export interface Health {
 const SUSPECT = 'suspect';
 const REPAIRING = 'repairing';
 const PAUSE_MS = 10;
+/** LMDB makes the file and then writes its heads: what is empty for longer is damaged. */
+const MAKING_MS = 5000;
 
 /** To be called before LMDB opens `index`. Throws when it is damaged and others have it open. */
 export function enterIndex(index: string): Health {
   const folder = join(dirname(index), 'open');
   mkdirSync(folder, { recursive: true });
+  const begunMs = performance.now();
   for (;;) {
     const mine = join(folder, nameOfMarker());
     writeFileSync(mine, '');
@@ -36,11 +39,16 @@ export function enterIndex(index: string): Health {
     const others = readMarkers(folder, mine);
     const fault = existsSync(index) ? headFault(index) : null;
     if (!others.isRepairing && others.dead.length === 0 && fault === null) return { repaired: null, leave };
-    const repaired = takeRepair(folder) && repairAlone(index, folder, mine);
+    const isBeingMade = isEmpty(index) && others.living.length > 0 && performance.now() - begunMs < MAKING_MS;
+    const repaired = !isBeingMade && takeRepair(folder) && repairAlone(index, folder, mine);
     if (repaired !== false) return { repaired, leave };
     leave();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
   }
+}
+
+function isEmpty(index: string): boolean {
+  return statSync(index, { throwIfNoEntry: false })?.size === 0;
 }
 
 /** A value could not be read: the next to open the index looks at all of it. */
