@@ -23,6 +23,7 @@ export { StoreDamage } from './damage.ts';
 export type { Write } from './database.ts';
 export { frame, hashValue, type Json, sha256 } from './digest.ts';
 export { acquireLock, type Lock, type LockOptions, type LockOwner } from './lock.ts';
+export { DEAD, identify, isAlive, type ProcessId, processOf } from './process.ts';
 export type { Space } from './tables.ts';
 export type { Digest, Entry, Key } from './types.ts';
 export { Unhashable } from './unhashable.ts';

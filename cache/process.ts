@@ -17,6 +17,14 @@ export function identify(): ProcessId {
   return own;
 }
 
+/** What has ended and was not asked after by its parent. */
+export const DEAD = 'dead';
+
+/** `started` is empty where no such process is. */
+export function processOf(pid: number): ProcessId {
+  return { pid, started: startOf(pid) ?? '' };
+}
+
 export function isAlive(id: ProcessId): boolean {
   if (!signalReaches(id.pid)) return false;
   const started = startOf(id.pid);
@@ -57,6 +65,6 @@ function startOnLinux(pid: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // A zombie is dead: it holds nothing and writes nothing.
-  if (fields[0] === 'Z' || fields[0] === 'X') return 'dead';
+  if (fields[0] === 'Z' || fields[0] === 'X') return DEAD;
   return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8)}-${fields[19]}`;
 }

@@ -5,6 +5,7 @@ import { acquireLock, type Cache } from '../../cache/index.ts';
 import type { Listener, RunEvent } from '../event.ts';
 import type { Executor } from '../exec/executor.ts';
 import { createLocalExecutor } from '../exec/local.ts';
+import type { Notes } from '../exec/notes.ts';
 import { findStrace } from '../exec/strace.ts';
 import type { Node } from '../graph/node.ts';
 import { type Code, codeFiles } from '../plan/code.ts';
@@ -59,17 +60,17 @@ export async function runCommand(selectors: readonly string[], flags: RunFlags):
   return exitCode(outcome);
 }
 
-function tracingExecutor(): (root: string) => Executor {
+function tracingExecutor(): (root: string, notes: Notes) => Executor {
   const strace = findStrace();
   if (!strace.ok) throw new UsageError(strace.error);
-  return (root) => createLocalExecutor(root, strace.value);
+  return (root, notes) => createLocalExecutor(root, { strace: strace.value, notes });
 }
 
 type Seen = Pick<QuietAnswer, 'nodes' | 'files'>;
 
 /** What a caller beside the terminal wants of a run. */
 export interface RunHooks {
-  createExecutor?(root: string): Executor;
+  createExecutor?(root: string, notes: Notes): Executor;
   /** With what the nodes' code is in this run; `say` puts a line where the run's own lines go. */
   onStart?(nodes: readonly Node[], codes: ReadonlyMap<string, Code>, say: (message: string) => void): void;
 }

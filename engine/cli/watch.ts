@@ -99,8 +99,8 @@ function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): C
   };
   return {
     hooks: {
-      createExecutor(root) {
-        executor = editableExecutor(createLocalExecutor(root), ({ work, log }) =>
+      createExecutor(root, notes) {
+        executor = editableExecutor(createLocalExecutor(root, { notes }), ({ work, log }) =>
           work.kind === 'module' ? work.job.node : (byLog.get(log) ?? ''),
         );
         return executor;

@@ -4,14 +4,21 @@ import path from 'node:path';
 import type { Executor } from './executor.ts';
 import { createMemoryWatch } from './group.ts';
 import { createModules } from './module.ts';
+import { type Notes, noNotes } from './notes.ts';
 import { createShells } from './shell.ts';
 import type { Strace } from './strace.ts';
 
+export interface LocalOptions {
+  readonly strace?: Strace | null;
+  /** Where started processes are noted. */
+  readonly notes?: Notes;
+}
+
 /** With `strace`, shell commands are watched for what they use and did not declare. */
-export function createLocalExecutor(root: string, strace: Strace | null = null): Executor {
+export function createLocalExecutor(root: string, { strace = null, notes = noNotes }: LocalOptions = {}): Executor {
   const memory = createMemoryWatch();
-  const modules = createModules(memory);
-  const shells = createShells(root, memory, strace);
+  const modules = createModules(memory, notes);
+  const shells = createShells(root, memory, notes, strace);
   return {
     launch(options) {
       mkdirSync(path.dirname(options.log), { recursive: true });
@@ -22,6 +29,7 @@ export function createLocalExecutor(root: string, strace: Strace | null = null):
     close() {
       modules.close();
       shells.close();
+      notes.clear();
     },
   };
 }

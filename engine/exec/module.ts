@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Failure } from '../event.ts';
 import type { Launch, Running } from './executor.ts';
 import { exitFailure, limitTime, type MemoryWatch, signalGroup, timeoutFailure } from './group.ts';
+import type { Notes } from './notes.ts';
 import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
 
 export interface Modules {
@@ -24,7 +25,7 @@ const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
 /** A process that has grown beyond this is not kept: its memory would be missing to the next node's neighbours. */
 const KEEP_BELOW_BYTES = 512 * 2 ** 20;
 
-export function createModules(memory: MemoryWatch): Modules {
+export function createModules(memory: MemoryWatch, notes: Notes): Modules {
   const idle = new Map<string, Worker[]>();
 
   const reuse = (kind: string, log: string): Worker | null => {
@@ -38,7 +39,9 @@ export function createModules(memory: MemoryWatch): Modules {
   const startInPlace = (options: Launch): Worker => {
     const waiting = [...idle.values()].filter((workers) => workers.length > 0);
     if (waiting.reduce((sum, workers) => sum + workers.length, 0) >= availableParallelism()) end(waiting[0]!.shift()!);
-    return start(options);
+    const worker = start(options);
+    notes.add(worker.process);
+    return worker;
   };
   return {
     launch(options, job) {

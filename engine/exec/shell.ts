@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import type { Failure } from '../event.ts';
 import type { Launch, Running } from './executor.ts';
 import { exitFailure, limitTime, type MemoryWatch, signalGroup, signalOfExitCode, timeoutFailure } from './group.ts';
+import type { Notes } from './notes.ts';
 import type { Strace } from './strace.ts';
 import { reportPath, undeclaredUses } from './trace.ts';
 
@@ -27,14 +28,21 @@ export interface Shells {
   close(): void;
 }
 
+/** Who else hears of a process. */
+interface Keepers {
+  readonly memory: MemoryWatch;
+  readonly notes: Notes;
+}
+
 const NEEDS_OWN_SHELL = /\$\$|\$\{\$\}|(?:^|[^&<>|\\])&(?![&\d-])/;
 
-export function createShells(root: string, memory: MemoryWatch, strace: Strace | null): Shells {
+export function createShells(root: string, memory: MemoryWatch, notes: Notes, strace: Strace | null): Shells {
   const idle: WarmShell[] = [];
   const all = new Set<WarmShell>();
 
   const start = (): WarmShell => {
     const child = spawn('/bin/sh', [], { cwd: root, stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+    notes.add(child);
     const shell: WarmShell = { process: child, ended: null };
     all.add(shell);
     const finish: Ended = (code, signal) => {
@@ -62,8 +70,9 @@ export function createShells(root: string, memory: MemoryWatch, strace: Strace |
   return {
     launch(options, work) {
       const { command } = work;
-      if (strace) return launchTraced(options, work, memory, strace);
-      if (NEEDS_OWN_SHELL.test(command)) return launchCold(options, ['/bin/sh', '-eu', '-c', command], memory);
+      if (strace) return launchTraced(options, work, { memory, notes }, strace);
+      if (NEEDS_OWN_SHELL.test(command))
+        return launchCold(options, ['/bin/sh', '-eu', '-c', command], { memory, notes });
       const shell = idle.pop() ?? start();
       return supervise(options, shell.process, { own: false, memory }, (ended) => {
         shell.ended = ended;
@@ -83,9 +92,9 @@ function lineFor({ log, environment }: Launch, command: string): string {
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-function launchTraced(options: Launch, { command, declared }: Work, memory: MemoryWatch, strace: Strace): Running {
+function launchTraced(options: Launch, { command, declared }: Work, keepers: Keepers, strace: Strace): Running {
   const words = [...strace, '-o', reportPath(options.log), '/bin/sh', '-eu', '-c', command];
-  const running = launchCold(options, words, memory);
+  const running = launchCold(options, words, keepers);
   const judged = async (failure: Failure | null) => {
     const messages = failure ? [] : await undeclaredUses(options.root, options.log, declared);
     rmSync(reportPath(options.log), { force: true });
@@ -95,7 +104,7 @@ function launchTraced(options: Launch, { command, declared }: Work, memory: Memo
   return { ...running, ended: running.ended.then(judged) };
 }
 
-function launchCold(options: Launch, [program = '', ...words]: readonly string[], memory: MemoryWatch): Running {
+function launchCold(options: Launch, [program = '', ...words]: readonly string[], { memory, notes }: Keepers): Running {
   const log = openSync(options.log, 'w');
   const child = spawn(program, words, {
     cwd: options.root,
@@ -103,6 +112,7 @@ function launchCold(options: Launch, [program = '', ...words]: readonly string[]
     stdio: ['ignore', log, log],
     detached: true,
   });
+  notes.add(child);
   closeSync(log);
   return supervise(options, child, { own: true, memory }, (ended) => {
     child.once('error', () => ended(127, null));

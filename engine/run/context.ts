@@ -2,6 +2,7 @@
 import type { Entry, Key } from '../../cache/index.ts';
 import type { Failure, Listener } from '../event.ts';
 import type { Executor } from '../exec/executor.ts';
+import type { Notes } from '../exec/notes.ts';
 import type { Node } from '../graph/node.ts';
 import type { Surroundings } from '../plan/assess.ts';
 import type { PlanRequest } from '../plan/plan.ts';
@@ -22,7 +23,7 @@ export interface RunRequest extends PlanRequest {
   /** Asked for once, when something has to run. */
   capacity(): Promise<Capacity>;
   /** What runs nodes: processes of this machine where nothing else is said. */
-  createExecutor?(root: string): Executor;
+  createExecutor?(root: string, notes: Notes): Executor;
 }
 
 export type Outputs = Readonly<Record<string, Entry>>;

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import pLimit from 'p-limit';
 import type { Failure, RunSummary } from '../event.ts';
 import { createLocalExecutor } from '../exec/local.ts';
+import { notesIn } from '../exec/notes.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { isCodeAsItWas } from '../plan/code.ts';
@@ -13,6 +14,7 @@ import { createClaims, noClaims } from './claims.ts';
 import type { Context, Course, RunRequest } from './context.ts';
 import { executeNode } from './execute.ts';
 import { createGiving, earlierTurns } from './giving.ts';
+import { endLeftovers } from './leftovers.ts';
 import { createBundles, scratchOf } from './process.ts';
 import { createScheduler } from './scheduler.ts';
 import { settle, settleFresh } from './settle.ts';
@@ -57,6 +59,8 @@ function createContext(request: RunRequest, stopper: Stopper): Context {
 async function conduct(run: Context): Promise<Outcome> {
   const startedMs = performance.now();
   run.listener({ type: 'run-started', runId: run.runId, profile: run.pipeline.profile, nodes: run.nodes.length });
+  for (const message of await endLeftovers(run.places.running, run.pipeline.root))
+    run.listener({ type: 'note', message });
   const rest = settleFresh(run);
   if (rest.length > 0) await runRest(run, rest);
   const interrupted = run.stopper.stopped();
@@ -160,11 +164,12 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
   const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
   const work = workOf(nodes, usual, limits);
   const startedMs = performance.now();
+  const makeExecutor = context.createExecutor ?? ((root, notes) => createLocalExecutor(root, { notes }));
   return {
     ...context,
     limits,
     scheduler: createScheduler(work, runOrder(work)),
-    executor: (context.createExecutor ?? createLocalExecutor)(pipeline.root),
+    executor: makeExecutor(pipeline.root, notesIn(places.running)),
     bundles: createBundles(pipeline.root, places.code, (module) =>
       isCodeAsItWas(pipeline.root, module, context.codes.get(module)!.digest, cache),
     ),

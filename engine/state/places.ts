@@ -11,6 +11,7 @@ export interface Places {
   readonly logs: string;
   readonly scratch: string;
   readonly staging: string;
+  readonly running: string;
   readonly each: string;
   readonly code: string;
 }
@@ -26,6 +27,7 @@ export function placesOf(root: string): Places {
     logs: path.join(state, 'logs'),
     scratch: path.join(state, 'scratch'),
     staging: path.join(state, 'staging'),
+    running: path.join(state, 'running'),
     each: path.join(state, 'each'),
     code: path.join(state, 'code'),
   };
