@@ -14,6 +14,8 @@ import { SPACES, type Space, TABLES, type Table } from './tables.ts';
 export interface Database {
   /** A damaged index was found and replaced: what to tell a person. */
   readonly repaired: string | null;
+  /** See `Health`. */
+  alone(work: () => void): boolean;
   /** Of this boot of the machine, to be kept with what is true only until the next. */
   readonly boot: number;
   get(space: Space, id: string): unknown;
@@ -109,6 +111,7 @@ export function openDatabase(path: string, counters: Counters): Database {
 
   return {
     repaired: health.repaired,
+    alone: health.alone,
     boot: bootNumber(),
     get: parsed,
     put: set,

@@ -17,6 +17,8 @@ import { rebuildIndex } from './repair.ts';
 export interface Health {
   /** What was found and done, for a person; null when the index was whole or is new. */
   readonly repaired: string | null;
+  /** Does the work while nobody else has the index open, nor can open it; false, and nothing, where somebody has. */
+  alone(work: () => void): boolean;
   /** The index is closed in good order. */
   leave(): void;
 }
@@ -36,12 +38,19 @@ export function enterIndex(index: string): Health {
     const mine = join(folder, nameOfMarker());
     writeFileSync(mine, '');
     const leave = () => rmSync(mine, { force: true });
+    const alone = (work: () => void) => workAlone(folder, mine, work);
     const others = readMarkers(folder, mine);
     const fault = existsSync(index) ? headFault(index) : null;
+<<<<<<< HEAD
+    if (!others.isRepairing && others.dead.length === 0 && fault === null) return { repaired: null, alone, leave };
+    const repaired = takeRepair(folder) && repairAlone(index, folder, mine);
+    if (repaired !== false) return { repaired, alone, leave };
+=======
     if (!others.isRepairing && others.dead.length === 0 && fault === null) return { repaired: null, leave };
     const isBeingMade = isEmpty(index) && others.living.length > 0 && performance.now() - begunMs < MAKING_MS;
     const repaired = !isBeingMade && takeRepair(folder) && repairAlone(index, folder, mine);
     if (repaired !== false) return { repaired, leave };
+>>>>>>> origin/main
     leave();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
   }
@@ -75,6 +84,17 @@ function repairAlone(index: string, folder: string, mine: string): string | null
     const repaired = found === null ? null : rebuildIndex(index, found);
     for (const name of dead) rmSync(join(folder, name), { force: true });
     return repaired;
+  } finally {
+    rmSync(join(folder, REPAIRING), { force: true });
+  }
+}
+
+function workAlone(folder: string, mine: string, work: () => void): boolean {
+  if (!takeRepair(folder)) return false;
+  try {
+    if (readMarkers(folder, mine).living.length > 0) return false;
+    work();
+    return true;
   } finally {
     rmSync(join(folder, REPAIRING), { force: true });
   }

@@ -89,6 +89,8 @@ export interface Cache {
   damage(entry: Entry, path: string): Promise<ArtifactDamage[] | null>;
   /** Drops records, then what no record leads to; safe beside running builds. */
   collect(request: CollectRequest): Promise<Collection>;
+  /** Does the work while no other process has this cache open, nor can open it; false, and nothing, where one has. */
+  alone(work: () => void): boolean;
   close(): Promise<void>;
 }
 
@@ -112,6 +114,7 @@ export function openCache(options: CacheOptions): Cache {
     dir,
     counters,
     repaired: database.repaired,
+    alone: database.alone,
     look: looker.look,
     forget: looker.forget,
     async warm(paths) {

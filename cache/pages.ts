@@ -164,6 +164,8 @@ function readHead(fd: number, at: number, number: 0 | 1 | null): Head | null {
   if (number !== null) {
     if (bytes.readBigUInt64LE(0) !== BigInt(number) || bytes.readUInt16LE(18) !== META) return null;
     if (bytes.readUInt32LE(24) !== MAGIC || bytes.readUInt32LE(28) !== VERSION) return null;
+    // An address that memory should be mapped to: LMDB would.
+    if (bytes.readBigUInt64LE(32) !== 0n) return null;
   }
   const pageSize = bytes.readUInt32LE(FREE_TREE);
   const isPower = (pageSize & (pageSize - 1)) === 0;

@@ -214,7 +214,8 @@ again. Exit code 1 when damage was found.`,
     group: 'Keep',
     summary: 'make the cache smaller',
     about: `Without limits, only what no result leads to goes. What is pinned, what the last runs had (--keep-runs) and what a
-node's artifacts are made of now stays under any limit. Safe while a build runs.`,
+node's artifacts are made of now stays under any limit. What runs left behind goes too: bundled code, scratch of keys that
+their nodes left, items of nodes that are no more, claims. Safe while a build runs.`,
     options: [
       { flags: '--max-size <size>', help: 'drop the longest unused results until the rest fits, e.g. 50GB' },
       { flags: '--max-age <time>', help: 'drop results that were of no use for so long, e.g. 30d' },

@@ -3,12 +3,14 @@
 import type { Cache, Collection, Entry, Key } from '../../cache/index.ts';
 import { runIds } from '../history/read.ts';
 import { snapshots } from '../history/snapshot.ts';
-import { readUsage } from '../history/usage.ts';
+import { readUsage, type Usage } from '../history/usage.ts';
 import { parseBytes, parseDuration } from '../spec/units.ts';
+import type { Leftover, LeftoverKind } from '../state/leftovers.ts';
 import { listPins, type Pin, removePins, setPins } from '../state/pins.ts';
 import { type NodeRecord, type NodeState, recordOf, stateOf } from '../state/record.ts';
 import { chooseDropped, type Limits, type Result } from '../state/retention.ts';
 import { EXIT, UsageError } from './failure.ts';
+import { collectLeftovers } from './leftovers.ts';
 import { findRun, knownRuns } from './runs.ts';
 import { type CommonFlags, openSession, type Session, selectNames } from './session.ts';
 import { bold, dim, yellow } from './style.ts';
@@ -25,23 +27,26 @@ interface GcFlags extends CommonFlags {
 
 export async function gcCommand(flags: GcFlags): Promise<number> {
   const limits = limitsOf(flags);
+  const dryRun = flags.dryRun ?? false;
   const session = openSession(flags);
   try {
     if (flags.pins || flags.pin?.length || flags.unpin?.length) return await changePins(session, flags);
-    const drop = choose(session, limits);
+    const usage = readUsage(session.places.journals);
+    const drop = choose(session, limits, usage);
     const nodes = drop.map((key) => (session.cache.get('records', key) as NodeRecord).node);
     const collection = await session.cache.collect({
       drop,
       entriesOf: (record) => Object.values((record as NodeRecord).outputs),
       mayDrop: lateCheck(session.cache),
-      dryRun: flags.dryRun ?? false,
+      dryRun,
       onWait: ({ pid }) => process.stderr.write(`waiting for another collection (process ${pid})\n`),
     });
+    const leftovers = await collectLeftovers(session, { usage, keepRuns: limits.keepRuns ?? 0, dryRun });
     if (flags.json)
       process.stdout.write(
-        `${JSON.stringify({ schemaVersion: 1, dryRun: flags.dryRun ?? false, dropped: nodes, ...collection })}\n`,
+        `${JSON.stringify({ schemaVersion: 1, dryRun, dropped: nodes, ...collection, leftovers: sumsOf(leftovers) })}\n`,
       );
-    else print(collection, nodes, flags.dryRun ?? false);
+    else print(collection, nodes, leftovers, dryRun);
     return EXIT.done;
   } finally {
     await session.cache.close();
@@ -61,8 +66,7 @@ function limitsOf({ maxSize, maxAge, keepRuns }: GcFlags): Limits {
   };
 }
 
-function choose({ cache, places }: Session, limits: Limits): string[] {
-  const usage = readUsage(places.journals);
+function choose({ cache }: Session, limits: Limits, usage: Usage): string[] {
   const isPresent = presentResults(cache);
   const kept = new Set<string>();
   for (const { keys } of listPins(cache)) for (const key of keys) kept.add(key);
@@ -154,17 +158,38 @@ function matching({ cache, pipeline, places }: Session, word: string): Pin[] {
   return found;
 }
 
-function print(found: Collection, nodes: readonly string[], dryRun: boolean): void {
+function print(found: Collection, nodes: readonly string[], leftovers: readonly Leftover[], dryRun: boolean): void {
   const out = (line: string) => process.stdout.write(`${line}\n`);
   for (const [task, count] of countByTask(nodes)) out(dim(`${count} ${count === 1 ? 'result' : 'results'} of ${task}`));
   const verb = dryRun ? 'would free' : 'freed';
   out(
     `${bold(`${verb} ${size(found.bytes)}`)}: ${found.objects} files, ${found.records} results; ${size(found.keptBytes)} stay`,
   );
+  for (const [kind, { count, bytes }] of Object.entries(sumsOf(leftovers)))
+    out(`${verb} ${size(bytes)}: ${count} × ${TOLD[kind as LeftoverKind]}`);
   if (found.youngBytes === 0) return;
   const since = found.builds.map((build) => build.since).sort()[0];
   out(yellow(`${size(found.youngBytes)} more when the build that runs since ${since} has ended`));
   for (const { lease } of found.builds) out(dim(`  ${lease}`));
+}
+
+const TOLD: Record<LeftoverKind, string> = {
+  code: 'bundled code of earlier runs',
+  scratch: 'scratch of keys that no node has any more',
+  items: 'remembered items of nodes that are no more',
+  staging: 'staging of runs that were killed',
+  claims: 'claims that nobody holds',
+  damaged: 'damaged files that were set aside',
+};
+
+function sumsOf(leftovers: readonly Leftover[]): Record<string, { count: number; bytes: number }> {
+  const sums: Record<string, { count: number; bytes: number }> = {};
+  for (const { kind, bytes } of leftovers) {
+    sums[kind] ??= { count: 0, bytes: 0 };
+    sums[kind].count++;
+    sums[kind].bytes += bytes;
+  }
+  return sums;
 }
 
 function countByTask(nodes: readonly string[]): Map<string, number> {

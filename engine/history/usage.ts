@@ -4,12 +4,15 @@ import { readJournal, runIds } from './read.ts';
 export interface Usage {
   /** Milliseconds since 1970, by key. */
   readonly lastUsedMs: ReadonlyMap<string, number>;
+  /** The key that each node was last started with, by its name. */
+  readonly lastStarted: ReadonlyMap<string, string>;
   /** Newest first. */
   readonly runs: readonly { readonly id: string; readonly keys: ReadonlySet<string> }[];
 }
 
 export function readUsage(folder: string): Usage {
   const lastUsedMs = new Map<string, number>();
+  const lastStarted = new Map<string, string>();
   const runs: { id: string; keys: Set<string> }[] = [];
   for (const id of runIds(folder)) {
     const keys = new Set<string>();
@@ -22,9 +25,10 @@ export function readUsage(folder: string): Usage {
       if (line.type === 'run-started') isRun = true;
       if (line.type === 'nodes-fresh') for (const key of Object.values(line.nodes)) use(key, line.at);
       if (line.type === 'node-started' || line.type === 'node-restored') use(line.key, line.at);
+      if (line.type === 'node-started') lastStarted.set(line.node, line.key);
       if (line.type === 'node-accepted') use(line.acceptance.to, line.at);
     }
     if (isRun) runs.push({ id, keys });
   }
-  return { lastUsedMs, runs: runs.reverse() };
+  return { lastUsedMs, lastStarted, runs: runs.reverse() };
 }

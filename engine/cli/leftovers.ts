@@ -1,0 +1,79 @@
+// The part of dag gc that is not about results: what runs left under .dag and beside the results in the cache. The project's
+// is collected while no run of it is under way, the cache's claims while nobody else has it open; else they stay for the next time.
+import { acquireLock } from '../../cache/index.ts';
+import type { Usage } from '../history/usage.ts';
+import {
+  cacheLeftovers,
+  type Leftover,
+  projectLeftovers,
+  remove,
+  removeTakenClaims,
+  takeClaimsAway,
+} from '../state/leftovers.ts';
+import { listPins } from '../state/pins.ts';
+import { recordOf, stateOf } from '../state/record.ts';
+import type { Session } from './session.ts';
+
+export interface LeftoverRequest {
+  readonly usage: Usage;
+  readonly keepRuns: number;
+  readonly dryRun: boolean;
+}
+
+/** Returns what went or, in a dry run, what would. */
+export async function collectLeftovers(session: Session, request: LeftoverRequest): Promise<Leftover[]> {
+  return [...(await ofProject(session, request)), ...ofCache(session, request.dryRun)];
+}
+
+async function ofProject(session: Session, request: LeftoverRequest): Promise<Leftover[]> {
+  const { places } = session;
+  const busy = new AbortController();
+  const lock = await acquireLock(places.lock, { onWait: () => busy.abort(), signal: busy.signal }).catch((error) => {
+    if (busy.signal.aborted) return null;
+    throw error;
+  });
+  if (!lock) return [];
+  try {
+    const found = projectLeftovers(places, wantedIn(session, request));
+    if (request.dryRun) return found;
+    // `dag verify --rerun` uses bundles without the lock.
+    const bundles = found.filter(({ kind }) => kind === 'code');
+    const others = found.filter(({ kind }) => kind !== 'code');
+    remove(others);
+    return session.cache.alone(() => remove(bundles)) ? found : others;
+  } finally {
+    lock.release();
+  }
+}
+
+/**
+ * A scratch folder may be taken up again while its key is the one that its node was last started with, or is pinned or of the
+ * last runs, and has no result yet. A key that the journals do not know is left in peace.
+ */
+function wantedIn({ cache, pipeline }: Session, { usage, keepRuns }: LeftoverRequest) {
+  const kept = new Set(usage.lastStarted.values());
+  for (const { keys } of usage.runs.slice(0, keepRuns)) for (const key of keys) kept.add(key);
+  for (const { keys } of listPins(cache)) for (const key of keys) kept.add(key);
+  const known = new Map([...usage.lastUsedMs.keys()].map((key) => [key.slice(0, 32), key]));
+  const isAlive = (name: string) => {
+    const state = stateOf(cache, name);
+    return state !== undefined && recordOf(cache, state.key) !== undefined;
+  };
+  return {
+    nodes: [...pipeline.nodes.map(({ name }) => name), ...cache.ids('nodes').filter(isAlive)],
+    isWanted(start: string) {
+      const key = known.get(start);
+      return key === undefined || (kept.has(key) && cache.get('records', key) === undefined);
+    },
+  };
+}
+
+function ofCache({ cache }: Session, dryRun: boolean): Leftover[] {
+  const { claims, damaged } = cacheLeftovers(cache.dir);
+  if (dryRun) return [...claims, ...damaged];
+  remove(damaged);
+  // Nobody waits for a claim whose folder goes: nobody else is there.
+  const went = claims.length > 0 && cache.alone(() => takeClaimsAway(cache.dir));
+  removeTakenClaims(cache.dir);
+  return went ? [...claims, ...damaged] : damaged;
+}

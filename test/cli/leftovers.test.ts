@@ -1,0 +1,89 @@
+// gc and what runs left behind: what goes, what stays because somebody may take it up again, and that a build loses nothing.
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createProject, type Project } from '../rigs/project.ts';
+
+const open: Project[] = [];
+afterEach(() => {
+  for (const project of open.splice(0)) project.remove();
+});
+
+async function gc(p: Project, ...flags: string[]) {
+  const answer = await p.dag('gc', '--json', ...flags);
+  if (answer.code !== 0) throw new Error(answer.stderr);
+  return JSON.parse(answer.stdout);
+}
+
+describe('what runs left behind', () => {
+  const module = (text: string) => `import { writeFileSync } from 'node:fs';
+export default { run(ctx) { writeFileSync(ctx.scratch + '/part', '${text}'.repeat(1000)); if ('${text}' !== 'good') throw new Error('no'); writeFileSync(ctx.output('x'), ''); } };
+`;
+  const trying = () => {
+    const made = createProject({
+      'pipeline.yml': 'tasks: { a: { use: tasks/a.mjs, out: { x: out/a } } }\n',
+      'tasks/a.mjs': module('one'),
+    });
+    open.push(made);
+    return made;
+  };
+  const scratches = (p: Project) => readdirSync(p.path('.dag/scratch')).length;
+
+  test('bundles and scratch of keys that their node left go, the scratch of its last key stays; --dry-run tells the same', async () => {
+    const p = trying();
+    expect((await p.dag('run')).code).toBe(1);
+    p.write('tasks/a.mjs', module('two'));
+    expect((await p.dag('run')).code).toBe(1);
+    expect(scratches(p)).toBe(2);
+    mkdirSync(p.path('.dag/each/0123456789abcdef/work'), { recursive: true });
+    p.write('.dag/each/0123456789abcdef/work/item', 'x'.repeat(500));
+    const told = await gc(p, '--dry-run');
+    expect(told.leftovers).toMatchObject({
+      code: { count: 2 },
+      scratch: { count: 1, bytes: 3000 },
+      items: { count: 1, bytes: 500 },
+    });
+    expect(scratches(p)).toBe(2);
+    expect((await gc(p)).leftovers).toEqual(told.leftovers);
+    expect(scratches(p)).toBe(1);
+    expect(readdirSync(p.path('.dag/code'))).toEqual([]);
+    expect(readdirSync(p.path('.dag/each'))).toEqual([]);
+    p.write('tasks/a.mjs', module('good'));
+    expect(await p.run()).toMatchObject({ ok: true, ran: ['a'] });
+    expect((await gc(p)).leftovers).toMatchObject({ code: { count: 1 } });
+    expect((await p.dag('gc')).stdout).not.toContain('scratch');
+  });
+
+  test('beside a running build they stay', async () => {
+    const p = trying();
+    await p.dag('run');
+    p.write('tasks/b.mjs', `${module('two')}\n`);
+    p.edit(
+      'pipeline.yml',
+      'tasks: {',
+      'tasks: { wait: { run: "touch begun; until test -e go; do :; done; touch ${out.o}", out: { o: out/wait } },',
+    );
+    const building = p.dag('run', 'wait');
+    await p.until('begun');
+    expect((await gc(p)).leftovers).toEqual({});
+    expect(scratches(p)).toBe(1);
+    p.write('go', '');
+    expect((await building).code).toBe(0);
+  });
+
+  test('claims of a shared cache go when nobody has it open', async () => {
+    const p = createProject({
+      'pipeline.yml':
+        'tasks: { big: { run: "echo ${params.word} > ${out.x}", params: { word: one }, out: { x: out/big } } }\n',
+    });
+    open.push(p);
+    const shared = p.with({ DAG_CACHE: p.path('cache') });
+    await shared.run();
+    const claims = p.path('cache/v1/claims');
+    expect(readdirSync(claims)).toHaveLength(1);
+    const json = JSON.parse((await shared.dag('gc', '--json')).stdout);
+    expect(json.leftovers.claims).toMatchObject({ count: 1 });
+    expect(existsSync(claims)).toBe(false);
+    p.edit('pipeline.yml', 'word: one', 'word: two');
+    expect((await shared.run()).ran).toEqual(['big']);
+  });
+});
