@@ -41,16 +41,10 @@ export function enterIndex(index: string): Health {
     const alone = (work: () => void) => workAlone(folder, mine, work);
     const others = readMarkers(folder, mine);
     const fault = existsSync(index) ? headFault(index) : null;
-<<<<<<< HEAD
     if (!others.isRepairing && others.dead.length === 0 && fault === null) return { repaired: null, alone, leave };
-    const repaired = takeRepair(folder) && repairAlone(index, folder, mine);
-    if (repaired !== false) return { repaired, alone, leave };
-=======
-    if (!others.isRepairing && others.dead.length === 0 && fault === null) return { repaired: null, leave };
     const isBeingMade = isEmpty(index) && others.living.length > 0 && performance.now() - begunMs < MAKING_MS;
     const repaired = !isBeingMade && takeRepair(folder) && repairAlone(index, folder, mine);
-    if (repaired !== false) return { repaired, leave };
->>>>>>> origin/main
+    if (repaired !== false) return { repaired, alone, leave };
     leave();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
   }
