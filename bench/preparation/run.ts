@@ -1,6 +1,6 @@
 // Image preparation, metadata to both kinds of PNG, beside the Python peer (peer.py) in one run on one generated set; then where
 // the time goes, and the disk's part in it. CPU seconds stand beside wall seconds: they hold on a busy machine too.
-// Arguments: --slices N (400), --size N (512), --cores N (all), --headers N (20000: files of the table by metadata alone).
+// Arguments: --slices N (400), --size N (512), --cores N (all), --headers N (50000: files of the table by metadata alone).
 // Instead of all that: --memory 1000,20000 (files of a `dag run`), or --rows N (of the metadata table). Needs Debian's
 // python3-pydicom, -scipy, -pandas, -pil.
 import { execFileSync } from 'node:child_process';
@@ -38,7 +38,7 @@ const { values } = parseArgs({
 });
 const slices = Number(values.slices ?? 400);
 const size = Number(values.size ?? 512);
-const headers = Number(values.headers ?? 20_000);
+const headers = Number(values.headers ?? 50_000);
 const cores = Number(values.cores ?? availableParallelism());
 
 const work = join(projectRoot, 'bench/.work/preparation');
