@@ -57,6 +57,11 @@ export interface Cache {
   forget(path: string): void;
   /** Stats again, past the memory of `look`: does the path hold anything but `entry` now? */
   changedSince(path: string, entry: Entry): boolean;
+  /**
+   * As `changedSince`, and also: was a file there written, or its times moved, after the instant (milliseconds since 1970)? Then its
+   * bytes may have been others meanwhile. A file that came and went leaves no trace.
+   */
+  touchedSince(path: string, entry: Entry, sinceMs: number): 'changed' | 'touched' | null;
   /** The files of a folder, sorted by code unit of their paths; null when this cache has not seen that folder. */
   files(entry: Entry): FileLine[] | null;
   /** What differs between two folders by their digests; lists up to `limit` (100), counts all. */
@@ -110,6 +115,14 @@ export function openCache(options: CacheOptions): Cache {
   const shelf: Shelf = { database, objects, looker, counters, link: options.link ?? 'auto', whole: new Set(), onStep };
   const publisher = newPublisher(shelf);
 
+  const touchedSince: Cache['touchedSince'] = (path, entry, sinceMs) => {
+    const now = lookOrNull(() => looker.lookAgain(path));
+    if (now?.entry?.kind !== entry.kind || now.entry.digest !== entry.digest) {
+      looker.forget(path);
+      return 'changed';
+    }
+    return now.newestMs > sinceMs ? 'touched' : null;
+  };
   return {
     dir,
     counters,
@@ -121,12 +134,8 @@ export function openCache(options: CacheOptions): Cache {
       await looker.warm(paths);
       await database.flush();
     },
-    changedSince(path, entry) {
-      const now = lookOrNull(() => looker.lookAgain(path));
-      const changed = now?.kind !== entry.kind || now.digest !== entry.digest;
-      if (changed) looker.forget(path);
-      return changed;
-    },
+    changedSince: (path, entry) => touchedSince(path, entry, Number.POSITIVE_INFINITY) !== null,
+    touchedSince,
     files: (entry) =>
       entry.kind === 'folder'
         ? filesOf(database, entry.digest)
@@ -155,7 +164,7 @@ export function openCache(options: CacheOptions): Cache {
 }
 
 /** What cannot be hashed is not what was. */
-function lookOrNull(look: () => Entry | null): Entry | null {
+function lookOrNull<T>(look: () => T): T | null {
   try {
     return look();
   } catch (error) {

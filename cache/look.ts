@@ -11,10 +11,16 @@ import { type Hashed, hashFile, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
 import { folderId, refuseOddFile, type Walk, type Walking, walkFolder } from './walk.ts';
 
+/** `newestMs`: the latest ctime of a file there. */
+export interface Again {
+  readonly entry: Entry | null;
+  readonly newestMs: number;
+}
+
 export interface Looker {
   look(path: string): Entry | null;
   /** As `look`, past the memo: everything is statted again. The memo is left alone. */
-  lookAgain(path: string): Entry | null;
+  lookAgain(path: string): Again;
   /** Hashes what `look` would have to hash, in parallel and in slices. */
   warm(paths: readonly string[]): Promise<void>;
   /** The files beneath that the stat cache cannot answer for, with their sizes. */
@@ -55,11 +61,14 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
     const hashed = hashFile(path, counters);
     return digested(hashed.digest, hashed.stat, hashed.torn || isRacy(hashed.stat, hashed.hashedAtMs));
   };
-  const walk = (digest: Walk['digest'], useMemo: boolean): Walk => ({
+  const walk = (digest: Walk['digest'], useMemo: boolean, seen: (folder: Folder) => void): Walk => ({
     database,
     counters,
     known: (path) => (useMemo ? knownFolder(memo, path) : null),
-    seen: (path, folder) => useMemo && remember(memo, path, { folder }),
+    seen(path, folder) {
+      if (useMemo) remember(memo, path, { folder });
+      seen(folder);
+    },
     digest,
   });
 
@@ -72,7 +81,12 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
     return { file: fileEntry(found.digest, found.stat.size) };
   };
 
-  function* discover(path: string, digest: Walk['digest'], useMemo: boolean): Walking<Found | null> {
+  function* discover(
+    path: string,
+    digest: Walk['digest'],
+    useMemo: boolean,
+    seen: (folder: Folder) => void = () => {},
+  ): Walking<Found | null> {
     const takenMs = Date.now();
     const stat = statOrNull(path);
     counters.stats++;
@@ -81,7 +95,7 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
       refuseOddFile(path, stat);
       return lookAtFile(path, stat, digest);
     }
-    const folder = yield* walkFolder(walk(digest, useMemo), path, { stat, takenMs }, [folderId(stat)]);
+    const folder = yield* walkFolder(walk(digest, useMemo, seen), path, { stat, takenMs }, [folderId(stat)]);
     return folder && { folder };
   }
 
@@ -137,7 +151,15 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
       remember(memo, path, found);
       return answer(found, []);
     },
-    lookAgain: (path) => answer(atOnce(discover(path, now, false))!, []),
+    lookAgain(path) {
+      let newestMs = 0;
+      const seen = (folder: Folder) => {
+        newestMs = Math.max(newestMs, newestOf(folder));
+      };
+      const found = atOnce(discover(path, now, false, seen))!;
+      if (found !== 'missing' && 'file' in found) newestMs = statOrNull(path)?.ctimeMs ?? 0;
+      return { entry: answer(found, []), newestMs };
+    },
     warm: (paths) =>
       rechecking(paths, async (recheck) => {
         const jobs = await collect(paths, recheck);
@@ -150,6 +172,13 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
     forget: (path) => drop(memo, path),
     hint: (hashed, own) => hints.set(folderId(hashed.stat), { hashed, own }),
   };
+}
+
+/** Of inner folders none is told: they are seen by themselves. */
+function newestOf({ listing: { names, stats } }: Folder): number {
+  let newest = 0;
+  for (let at = 0; at < names.length; at++) newest = Math.max(newest, stats[at * 5 + 2]!);
+  return newest;
 }
 
 function knownFolder(memo: Memo, path: string): Folder | null {

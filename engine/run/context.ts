@@ -45,6 +45,8 @@ export interface Course extends Context {
   readonly bundles: Bundles;
   readonly claims: Claims;
   readonly giving: Giving;
+  /** Keys that are being run, until the result is recorded or there is none. */
+  readonly active: Map<Key, Promise<void>>;
   /** Seconds since the run began. */
   now(): number;
   /** Restores are bounded, so that thousands do not open files at once. */

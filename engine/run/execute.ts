@@ -1,5 +1,6 @@
 // One node, from its slots to its record: claimed, run with its tries, its outputs saved, and told once all is durable.
 import path from 'node:path';
+import type { Key } from '../../cache/index.ts';
 import type { Allotment, Failure } from '../event.ts';
 import { confirmRuns } from '../exec/each/marker.ts';
 import type { EachMessage, FromChild } from '../exec/protocol.ts';
@@ -22,8 +23,33 @@ export async function executeNode(
   assessment: Assessment,
   again: () => void,
 ): Promise<void> {
+  const { key } = assessment;
+  const twin = run.active.get(key);
+  if (twin) {
+    // The same work for other paths: it gets what that one makes, and the two never write into one scratch folder.
+    run.scheduler.release(node, allotment, run.now());
+    await twin;
+    return run.stopper.stopped() ? undefined : again();
+  }
+  const over = activate(run, key);
+  return executeAlone(run, node, allotment, assessment, again, over).catch((error) => {
+    over();
+    throw error;
+  });
+}
+
+/** `over` is called when the key is free again. */
+async function executeAlone(
+  run: Course,
+  node: Node,
+  allotment: Allotment,
+  assessment: Assessment,
+  again: () => void,
+  over: () => void,
+): Promise<void> {
   const claim = await run.claims.take(assessment.key);
   if (!claim.taken) {
+    over();
     run.scheduler.release(node, allotment, run.now());
     const { pid, host } = claim.owner;
     run.listener({ type: 'note', message: `${node.name}: waiting for process ${pid} on ${host}, which runs the same` });
@@ -32,8 +58,12 @@ export async function executeNode(
     await claim.freed(given.signal).finally(forget);
     return given.signal.aborted ? undefined : again();
   }
-  if (run.claims.areShared && doneMeanwhile(run, node, assessment)) {
+  const release = () => {
     claim.release();
+    over();
+  };
+  if (run.claims.areShared && doneMeanwhile(run, node, assessment)) {
+    release();
     run.scheduler.release(node, allotment, run.now());
     return again();
   }
@@ -42,7 +72,7 @@ export async function executeNode(
   run.giving.over(node.name);
   if (finished.failure?.kind === 'interrupted') noteTurns(finished);
   if (finished.failure?.kind === 'interrupted' && to !== null && !run.stopper.stopped()) {
-    claim.release();
+    release();
     return giveWay(run, finished, allotment, to);
   }
   const saved = finished.failure
@@ -53,7 +83,7 @@ export async function executeNode(
   const late = saved.ok && allotment.gpus.length > 0;
   if (!late) run.scheduler.release(node, allotment, run.now());
   if (!saved.ok) {
-    claim.release();
+    release();
     if (node.action.kind === 'shell') clearOutputs(run.pipeline.root, run.cache, node);
     return failNode(run, node, saved.error, finished.seconds);
   }
@@ -63,10 +93,25 @@ export async function executeNode(
     settleRecord(run, finished, saved.value)
       .catch((error) => failNode(run, node, unsaved(error, finished.log), finished.seconds))
       .finally(() => {
-        claim.release();
+        release();
         if (late) run.scheduler.release(node, allotment, run.now());
       }),
   );
+}
+
+/** Until what is returned is called, others with this key wait. */
+function activate(run: Course, key: Key): () => void {
+  let over = () => {};
+  run.active.set(
+    key,
+    new Promise((resolve) => {
+      over = () => {
+        run.active.delete(key);
+        resolve();
+      };
+    }),
+  );
+  return over;
 }
 
 /** How long it has run by now, for the turns to come. */
@@ -108,7 +153,8 @@ type Ended = Finished & {
 async function runToEnd(run: Course, node: Node, allotment: Allotment, assessment: Assessment): Promise<Ended> {
   const { root } = run.pipeline;
   const { key, ingredients, verdict } = assessment;
-  const begunMs = performance.now();
+  const startMs = performance.now();
+  const begunMs = run.giving.begun(node.name);
   const reasons = verdict.state === 'fresh' ? [] : verdict.reasons;
   const workplace = prepareWorkplace(root, run.places, run.runId, node, assessment);
   const log = path.relative(root, workplace.log);
@@ -152,7 +198,8 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     written: workplace.written,
     each,
     reasons,
-    seconds: earlier.seconds + (performance.now() - begunMs) / 1000,
+    seconds: earlier.seconds + (performance.now() - startMs) / 1000,
+    begunMs,
     warnings: [...new Set([...earlier.warnings, ...warnings])],
     ranAt: new Date().toISOString(),
     log: workplace.log,

@@ -38,6 +38,8 @@ const fileOf = (scratch: string) => `${scratch}.turns.json`;
 /** Who was asked to give way, and to whom. */
 export interface Giving {
   ask(node: string, to: string): void;
+  /** When its first turn in this run began; milliseconds since 1970. */
+  begun(node: string): number;
   /** Null when nobody asked in this turn. */
   askedFor(node: string): string | null;
   /** The turn is over. */
@@ -49,10 +51,16 @@ export interface Giving {
 export function createGiving(stopper: Stopper): Giving {
   const asked = new Map<string, string>();
   const running = new Map<string, () => void>();
+  const begunMs = new Map<string, number>();
   return {
     ask(node, to) {
       asked.set(node, to);
       running.get(node)?.();
+    },
+    begun(node) {
+      const at = begunMs.get(node) ?? Date.now();
+      begunMs.set(node, at);
+      return at;
     },
     askedFor: (node) => asked.get(node) ?? null,
     over: (node) => void asked.delete(node),

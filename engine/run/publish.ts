@@ -23,6 +23,8 @@ export interface Finished {
   readonly seconds: number;
   readonly warnings: readonly string[];
   readonly ranAt: string;
+  /** When it began its first turn in this run; milliseconds since 1970. */
+  readonly begunMs: number;
   readonly log: string;
 }
 
@@ -73,13 +75,31 @@ function missingOutput(
   };
 }
 
-function changedInput(root: string, cache: Cache, { assessment }: Finished): { message: string; hint: string } | null {
-  const changed = assessment.read.filter((input) => cache.changedSince(path.resolve(root, input.path), input.entry));
-  if (changed.length === 0) return null;
-  const named = changed.map((input) => input.path).join(', ');
+type Read = Assessment['read'][number];
+
+function changedInput(
+  root: string,
+  cache: Cache,
+  { assessment, node, begunMs }: Finished,
+): { message: string; hint: string } | null {
+  // What a node made moves its times when it is published, or restored for another node of the same bytes.
+  const made = new Set(
+    node.inputs.flatMap(({ sources }) => sources.filter(({ producer }) => producer).map((source) => source.path)),
+  );
+  const sinceMs = (input: Read) => (made.has(input.path) ? Number.POSITIVE_INFINITY : begunMs);
+  const found = (input: Read) => cache.touchedSince(path.resolve(root, input.path), input.entry, sinceMs(input));
+  const states = assessment.read.map((input) => ({ name: input.path, state: found(input) }));
+  const named = (state: 'changed' | 'touched') =>
+    states.flatMap((one) => (one.state === state ? [one.name] : [])).join(', ');
+  if (named('changed') !== '')
+    return {
+      message: `its input ${named('changed')} changed while it ran, so its result was not recorded`,
+      hint: 'run again once the input is still',
+    };
+  if (named('touched') === '') return null;
   return {
-    message: `its input ${named} changed while it ran, so its result was not recorded`,
-    hint: 'run again once the input is still',
+    message: `its input ${named('touched')} was written while it ran: its bytes are the same now, and may have been others when it read them, so its result was not recorded`,
+    hint: 'run again; what links or touches files (a backup, a checkout) counts as writing',
   };
 }
 

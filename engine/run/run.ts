@@ -175,6 +175,7 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
     ),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
     giving: createGiving(context.stopper),
+    active: new Map(),
     now: () => (performance.now() - startedMs) / 1000,
     restoring: pLimit(4),
     track,
