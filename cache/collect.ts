@@ -13,8 +13,8 @@
 import { readdirSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { readTree } from './contents.ts';
-import type { Database } from './database.ts';
 import { acquireLock, type LockOwner } from './lock.ts';
+import { collectLock } from './objects.ts';
 import type { Shelf } from './save.ts';
 import { statOrNull } from './stat.ts';
 import { decodeChunk, decodeFolder } from './tree.ts';
@@ -49,7 +49,7 @@ export interface Collection {
 const SLACK_MS = 20;
 
 export async function collect(shelf: Shelf, dir: string, request: CollectRequest): Promise<Collection> {
-  const lock = await acquireLock(join(dir, 'collect.lock'), { onWait: request.onWait });
+  const lock = await acquireLock(collectLock(dir), { onWait: request.onWait });
   try {
     return await collectLocked(shelf, dir, request);
   } finally {
@@ -64,7 +64,7 @@ async function collectLocked(shelf: Shelf, dir: string, request: CollectRequest)
   const builds = shelf.objects.leases();
   const cutoffMs = Math.min(began, ...builds.map(({ sinceMs }) => sinceMs)) - SLACK_MS;
   const doomed = new Set(request.drop);
-  const reachable = reach(database, request, (id) => !doomed.has(id));
+  const reachable = reach(shelf, request, (id) => !doomed.has(id));
 
   const found = sortObjects(dir, reachable, cutoffMs);
   const smalls = (database.keys('small') as Digest[]).filter((digest) => !reachable.has(digest));
@@ -103,7 +103,7 @@ async function dropFromIndex(
   let reachable: ReadonlySet<Digest> = new Set();
   await database.exclusively((remove) => {
     const dropped = new Set([...doomed].filter((id) => request.mayDrop(id)));
-    reachable = reach(database, request, (id) => !dropped.has(id));
+    reachable = reach(shelf, request, (id) => !dropped.has(id));
     for (const id of dropped) remove('records', id);
     if (objects.leases().length > 0) return;
     for (const digest of database.keys('small') as Digest[]) if (!reachable.has(digest)) remove('small', digest);
@@ -111,8 +111,8 @@ async function dropFromIndex(
   return reachable;
 }
 
-/** Every file's digest that a record leads to; Merkle nodes that folders share are read once. */
-function reach(database: Database, request: CollectRequest, keeps: (id: string) => boolean): Set<Digest> {
+/** Every file's digest that a record leads to, or a folder that a running build counts on; Merkle nodes that folders share are read once. */
+function reach({ database, objects }: Shelf, request: CollectRequest, keeps: (id: string) => boolean): Set<Digest> {
   const files = new Set<Digest>();
   const seen = new Set<Digest>();
   const visit = (folder: Digest): void => {
@@ -129,6 +129,7 @@ function reach(database: Database, request: CollectRequest, keeps: (id: string) 
       }
     }
   };
+  for (const { bases } of objects.leases()) for (const base of bases) visit(base);
   for (const id of database.keys('records')) {
     if (!keeps(id)) continue;
     for (const entry of request.entriesOf(database.get('records', id))) {

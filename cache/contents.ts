@@ -17,6 +17,8 @@ export interface Change {
   /** Null where there was, or is, no such file. */
   readonly before: Digest | null;
   readonly after: Digest | null;
+  /** After or, of what was removed, before. */
+  readonly sizeBytes: number;
 }
 
 export interface Difference {
@@ -131,7 +133,13 @@ function report(db: Database, { before, after }: Sides, prefix: string, limit: n
     const change = !before ? 'added' : !after ? 'removed' : 'changed';
     tally.total++;
     if (tally.changes.length < limit) {
-      tally.changes.push({ path, change, before: before?.digest ?? null, after: after?.digest ?? null });
+      tally.changes.push({
+        path,
+        change,
+        before: before?.digest ?? null,
+        after: after?.digest ?? null,
+        sizeBytes: line.sizeBytes,
+      });
     }
     return true;
   }

@@ -68,9 +68,9 @@ export interface Cache {
   diff(before: Digest, after: Digest, limit?: number): Difference | null;
   /**
    * The bytes of `staged` go to the store and `staged` becomes `target` (by rename; the same path twice leaves it where
-   * it is). Durable after the next `commit`. Nobody else may write to `staged` meanwhile.
+   * it is). `base`: what the artifact was before; then saving costs what changed. Durable after the next `commit`. Nobody else may write to `staged` meanwhile.
    */
-  save(staged: string, target: string): Promise<Entry>;
+  save(staged: string, target: string, base?: Entry): Promise<Entry>;
   /** Whether `restore` can work, as far as can be told without reading bytes. */
   has(entry: Entry): boolean;
   /**
@@ -141,7 +141,7 @@ export function openCache(options: CacheOptions): Cache {
         ? filesOf(database, entry.digest)
         : [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }],
     diff: (before, after, limit = DIFF_LIMIT) => difference(database, before, after, limit),
-    save: (staged, target) => saveArtifact(shelf, staged, target),
+    save: (staged, target, base) => saveArtifact(shelf, staged, target, base),
     has: (entry) =>
       entry.kind === 'folder'
         ? shelf.whole.has(entry.digest) || database.has('stored', entry.digest)

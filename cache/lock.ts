@@ -4,7 +4,7 @@
 // owner dead. Two takers race for one name, so one wins; no file that could be the highest is ever removed, so a
 // process that slept between reading and creating finds a higher one than its own, and withdraws.
 // Owners on other machines cannot be asked whether they live: theirs is waited for. Not for file systems without links.
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { identify, isAlive } from './process.ts';
@@ -50,6 +50,13 @@ export async function acquireLock(path: string, options: LockOptions): Promise<L
     told = name;
     await sleep(waitMs, options.signal);
   }
+}
+
+/** Does a living process hold it now? */
+export function isLocked(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const { owner } = stateOf(path);
+  return owner !== null && !isDead(owner);
 }
 
 function stateOf(path: string): State {

@@ -131,6 +131,8 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
   async function collect(paths: readonly string[], recheck: Recheck | null): Promise<Job[]> {
     const jobs: Job[] = [];
     const later: Walk['digest'] = (path, stat) => {
+      const known = fromHint(stat);
+      if (known) return known;
       jobs.push({ path, sizeBytes: stat.size, mtimeMs: stat.mtimeMs });
       return null;
     };

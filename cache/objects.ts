@@ -2,12 +2,13 @@
 // objects/ab/cdef…, read-only. New files lie in a folder of this process until the barrier has synced them, and are
 // renamed into place only then: so what is in objects/ is durable, always, and a record may point to it after a power
 // cut at any instant.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Database } from './database.ts';
 import { executableDigest, sha256 } from './digest.ts';
+import { isLocked } from './lock.ts';
 import { identify, isAlive } from './process.ts';
 import { isYoung, statOrNull } from './stat.ts';
 import { neighbour } from './swap.ts';
@@ -20,10 +21,15 @@ export type Place =
   | { readonly path: string }
   | { readonly path: null; readonly bytes: Uint8Array; readonly executable: boolean };
 
+/** In a process' folder: names a folder that it counts on. */
+const BASE = 'base~';
+
 export interface Lease {
   readonly path: string;
   /** Not later than the first object it put in, or counts on. */
   readonly sinceMs: number;
+  /** Folders that it counts on. */
+  readonly bases: readonly Digest[];
 }
 
 export interface Objects {
@@ -35,6 +41,11 @@ export interface Objects {
    */
   claim(digest: Digest): boolean;
   holds(digest: Digest): boolean;
+  /**
+   * From now on, while this process lives, collection keeps what this folder leads to. False where a collection is under way,
+   * which may have decided before.
+   */
+  countOn(folder: Digest): boolean;
   /** A path for a new file on the store's disk. */
   temporary(): string;
   /** Takes a finished temporary file as the bytes of `digest`. */
@@ -102,6 +113,11 @@ export function openObjects(dir: string, database: Database): Objects {
       if (isYoung(stat, Date.now())) claimed.add(dirname(path));
       return true;
     },
+    countOn(folder) {
+      lease();
+      writeFileSync(join(own, `${BASE}${folder}`), '');
+      return !isLocked(collectLock(dir));
+    },
     temporary,
     admit(digest, file) {
       if (waiting.has(digest)) rmSync(file, { force: true });
@@ -125,7 +141,7 @@ export function openObjects(dir: string, database: Database): Objects {
     },
     leases: () =>
       readdirSync(temporaries)
-        .map((name) => ({ path: join(temporaries, name), ...leaseOf(name) }))
+        .map((name) => ({ path: join(temporaries, name), ...leaseOf(name), bases: basesOf(join(temporaries, name)) }))
         .filter(({ path, alive }) => alive && path !== own),
     quarantine(digest) {
       if (database.has('small', digest)) return database.write('small', digest, null);
@@ -203,6 +219,19 @@ function leaseOf(name: string): { readonly alive: boolean; readonly sinceMs: num
   const alive = started !== undefined && (!here || isAlive({ pid: Number(pid), started }));
   return { alive, sinceMs: Number(since ?? 0) };
 }
+
+function basesOf(lease: string): Digest[] {
+  try {
+    return readdirSync(lease)
+      .filter((name) => name.startsWith(BASE))
+      .map((name) => name.slice(BASE.length) as Digest);
+  } catch {
+    return []; // It ended this instant.
+  }
+}
+
+/** Held by a collection of garbage. */
+export const collectLock = (dir: string) => join(dir, 'collect.lock');
 
 /** What killed processes of this machine left. */
 function sweep(folder: string): void {

@@ -2,7 +2,7 @@
 // tree. The caller promises that nobody else writes to `staged` meanwhile.
 import { chmodSync, linkSync, rmSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { filesOf } from './contents.ts';
+import { difference, filesOf } from './contents.ts';
 import type { Counters } from './counters.ts';
 import type { Database } from './database.ts';
 import { chooseLink, type Link, type LinkOption } from './link.ts';
@@ -28,8 +28,16 @@ export interface Shelf {
   onStep(step: string): void;
 }
 
-/** Throws where nothing lies at `staged`, and what looking at it throws. */
-export async function saveArtifact(shelf: Shelf, staged: string, target: string): Promise<Entry> {
+/**
+ * Throws where nothing lies at `staged`, and what looking at it throws. `base`: what the artifact was before; of what it has in
+ * common with it, the store need not be asked file by file.
+ */
+export async function saveArtifact(
+  shelf: Shelf,
+  staged: string,
+  target: string,
+  base: Entry | null = null,
+): Promise<Entry> {
   const { looker } = shelf;
   looker.forget(staged);
   await storeFiles(shelf, await looker.unknown(staged));
@@ -38,9 +46,10 @@ export async function saveArtifact(shelf: Shelf, staged: string, target: string)
   shelf.onStep('swapped');
   looker.forget(staged);
   looker.forget(target);
+  await looker.warm([target]);
   const entry = looker.look(target);
   if (!entry) throw new Error(`nothing lies at ${staged}: there is nothing to save`);
-  await storeRest(shelf, target, entry);
+  await storeRest(shelf, target, entry, base);
   if (entry.kind === 'folder') shelf.whole.add(entry.digest);
   return entry;
 }
@@ -98,8 +107,9 @@ function admit(shelf: Shelf, hashed: Hashed, job: Job): void {
 }
 
 /** Files whose digests were known by their stats, but whose bytes the store does not have. */
-async function storeRest(shelf: Shelf, target: string, entry: Entry): Promise<void> {
-  const missing = digestsOf(shelf, target, entry).filter((file) => !shelf.objects.claim(file.digest));
+async function storeRest(shelf: Shelf, target: string, entry: Entry, base: Entry | null): Promise<void> {
+  const files = beyond(shelf, target, entry, base) ?? digestsOf(shelf, target, entry);
+  const missing = files.filter((file) => !shelf.objects.claim(file.digest));
   await storeFiles(
     shelf,
     missing.map(({ path, sizeBytes }) => ({ path, sizeBytes })),
@@ -113,7 +123,18 @@ async function storeRest(shelf: Shelf, target: string, entry: Entry): Promise<vo
   shelf.looker.look(target);
 }
 
-function digestsOf(shelf: Shelf, path: string, entry: Entry): { path: string; digest: Digest; sizeBytes: number }[] {
+type FileHere = { path: string; digest: Digest; sizeBytes: number };
+
+/** What the base does not have, where the store has all of the base and collection leaves it; else null. */
+function beyond({ database, objects }: Shelf, target: string, entry: Entry, base: Entry | null): FileHere[] | null {
+  if (base?.kind !== 'folder' || entry.kind !== 'folder') return null;
+  if (!objects.countOn(base.digest) || !database.has('stored', base.digest)) return null;
+  const found = difference(database, base.digest, entry.digest, Number.POSITIVE_INFINITY);
+  const files = found?.changes.filter(({ path, after }) => after !== null && !path.endsWith('/'));
+  return files?.map(({ path, after, sizeBytes }) => ({ path: `${target}/${path}`, digest: after!, sizeBytes })) ?? null;
+}
+
+function digestsOf(shelf: Shelf, path: string, entry: Entry): FileHere[] {
   if (entry.kind === 'file') return [{ path, digest: entry.digest, sizeBytes: entry.sizeBytes }];
   const files = filesOf(shelf.database, entry.digest);
   if (!files) throw new Error('internal error: a folder that was just looked at is not in the index');

@@ -51,7 +51,7 @@ export async function saveEach(cache: Cache, { folder, base, removed }: EachOutp
   for (const file of gone) removeFile(target, file);
   const moved = moveAll(folder, target);
   cache.forget(target);
-  const entry = await cache.save(target, target);
+  const entry = await cache.save(target, target, base);
   refuseForeign(cache, base, entry, new Set([...gone, ...moved]), target);
   return entry;
 }

@@ -1,8 +1,8 @@
 // Collection at the level of the store: what goes, and what a process that has not recorded yet counts on.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Cache, CollectRequest, Entry } from '../../cache/index.ts';
+import { acquireLock, type Cache, type CollectRequest, type Entry } from '../../cache/index.ts';
 import { cacheIn, clockMoved, plant, startChild, temporaryFolder } from './rig.ts';
 
 const SIZE = 5000;
@@ -119,4 +119,45 @@ test('an unreadable stray in the store stops neither collection nor verification
   ]);
   await cache.collect(request([]));
   expect(objects(folder)).toBe(1);
+});
+
+test('what a living process saves as a change of a base it counts on, whoever drops the base meanwhile', async () => {
+  const folder = temporaryFolder();
+  const target = join(folder, 'artifact');
+  const collector = cacheIn(folder);
+  const names = Array.from({ length: 40 }, (_, at) => `file ${at}`);
+  plant(target, Object.fromEntries(names.map((name) => [name, large(name)])));
+  const base = await collector.save(target, target);
+  await collector.commit([{ space: 'records', id: 'base', value: base }]);
+  await clockMoved(folder);
+
+  const builder = cacheIn(folder);
+  writeFileSync(join(target, 'file 7'), large('changed'));
+  rmSync(join(target, 'file 8'));
+  plant(target, { 'inner/new': large('new') });
+  const before = builder.counters.hashes;
+  const entry = await builder.save(target, target, base);
+  expect(builder.counters.hashes - before).toBe(2);
+  await collector.collect(request(['base']));
+  await builder.commit([{ space: 'records', id: 'new', value: entry }]);
+  await builder.restore(entry, join(folder, 'again'));
+  expect(builder.look(join(folder, 'again'))).toEqual(entry);
+});
+
+test('while a collection is under way, saving asks the store for every file', async () => {
+  const folder = temporaryFolder();
+  const target = join(folder, 'artifact');
+  const cache = cacheIn(folder);
+  plant(target, { a: large('a'), b: large('b') });
+  const base = await cache.save(target, target);
+  await cache.commit([{ space: 'records', id: 'base', value: base }]);
+  const lock = await acquireLock(join(cache.dir, 'collect.lock'), { onWait: () => {} });
+  // As a collection leaves it that had decided before.
+  rmSync(join(cache.dir, 'objects'), { recursive: true });
+  mkdirSync(join(cache.dir, 'objects'));
+  writeFileSync(join(target, 'a'), large('other'));
+  const entry = await cache.save(target, target, base);
+  await cache.commit([{ space: 'records', id: 'new', value: entry }]);
+  lock.release();
+  await cache.restore(entry, join(folder, 'again'));
 });
