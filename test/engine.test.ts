@@ -1,18 +1,7 @@
 // The engine in a minute: small projects, the real command line, and exactly which nodes ran.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
-import { createProject, type Project } from './rigs/project.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
-
-function project(files: Record<string, string>): Project {
-  const made = createProject(files);
-  open.push(made);
-  return made;
-}
+import { describe, expect, test } from 'vitest';
+import { openProject } from './rigs/project.ts';
 
 const TWO_STEPS = {
   'pipeline.yml': `
@@ -52,7 +41,7 @@ export const unused = 1;
 
 describe('a run', () => {
   test('builds everything once, then nothing', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     expect(await p.run()).toMatchObject({
       schemaVersion: 1,
       ok: true,
@@ -66,7 +55,7 @@ describe('a run', () => {
   });
 
   test('a comment, a renamed local and an edit to an unused export leave everything fresh', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     await p.run();
     p.edit('tasks/repeat.ts', 'const text', '// Reads it.\n    const text');
     p.edit('tasks/again.ts', /parts/g, 'pieces');
@@ -75,7 +64,7 @@ describe('a run', () => {
   });
 
   test('an edit that reaches the task reruns it, and why names the file', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     await p.run();
     p.edit('tasks/again.ts', "join('')", "join('-')");
     expect((await p.dag('why', 'repeat')).stdout).toContain('code tasks/again.ts');
@@ -84,7 +73,7 @@ describe('a run', () => {
   });
 
   test('a parameter reruns the nodes that refer to it, and putting it back restores them without running', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     await p.run();
     expect((await p.dag('why', 'repeat', '--set', 'times=3')).stdout).toContain('parameter times: 2 → 3');
     expect((await p.run('--set', 'times=3')).ran).toEqual(['repeat']);
@@ -94,14 +83,14 @@ describe('a run', () => {
   });
 
   test('an upstream rerun with equal output stops there', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     await p.run();
     p.write('input.txt', 'Hello\n');
     expect(await p.run()).toMatchObject({ ran: ['shout'], fresh: ['repeat'] });
   });
 
   test('a deleted output and an output changed by hand are restored without running', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     await p.run();
     rmSync(p.path('out/shout.txt'));
     expect((await p.status()).find(({ name }) => name === 'shout')).toMatchObject({
@@ -114,7 +103,7 @@ describe('a run', () => {
   });
 
   test('--only and a selector build that node alone, --force runs it again', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     expect((await p.run('shout')).ran).toEqual(['shout']);
     expect((await p.run('repeat', '--only')).ran).toEqual(['repeat']);
     expect(await p.run('repeat', '--force')).toMatchObject({ ran: ['repeat'], fresh: ['shout'] });
@@ -123,7 +112,7 @@ describe('a run', () => {
 
 describe('a failure', () => {
   test('ends with exit code 1, shows the log, blocks what needs it and records nothing', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     p.edit('tasks/again.ts', 'const parts', "if (times === 2) throw new Error('no twos here');\n  const parts");
     const answer = await p.dag('run');
     expect(answer.code).toBe(1);
@@ -134,7 +123,7 @@ describe('a failure', () => {
   });
 
   test('a task that does not write its output fails and says so', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     p.edit('pipeline.yml', '> ${out.text}', '> /dev/null');
     const answer = await p.dag('run');
     expect(answer.code).toBe(1);
@@ -142,7 +131,7 @@ describe('a failure', () => {
   });
 
   test('wrong input found by a task ends with exit code 2 and no stack', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     p.edit(
       'tasks/again.ts',
       'const parts',
@@ -155,7 +144,7 @@ describe('a failure', () => {
   });
 
   test('a missing source file ends with exit code 2 before anything runs', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     rmSync(p.path('input.txt'));
     const answer = await p.dag('run');
     expect(answer.code).toBe(2);
@@ -163,7 +152,7 @@ describe('a failure', () => {
   });
 
   test('plan tells all missing source files, also of nodes that wait for others, and exits as run would', async () => {
-    const p = project({
+    const p = openProject({
       'pipeline.yml': `
 tasks:
   first: { run: "echo a > \${out.x}", out: { x: out/first } }
@@ -180,7 +169,7 @@ tasks:
   });
 
   test('--keep-going runs what does not depend on the failure', async () => {
-    const p = project({
+    const p = openProject({
       'pipeline.yml': `
 tasks:
   bad: { run: "exit 3", out: { x: out/bad } }
@@ -194,7 +183,7 @@ tasks:
   });
 
   test('an input that changes while the node runs means no record', async () => {
-    const p = project({
+    const p = openProject({
       'pipeline.yml': `
 tasks:
   copy: { run: "cp \${in.x} \${out.x}; echo more >> input.txt", in: { x: input.txt }, out: { x: out/copy } }
@@ -220,7 +209,7 @@ describe('a wrong pipeline.yml', () => {
     ['a bad matrix', 'use: tasks/repeat.ts', 'use: tasks/repeat.ts\n    matrix: { n: 3 }', /pipeline\.yml:10:\d+ /],
     ['an unknown key', 'use: tasks/repeat.ts', 'use: tasks/repeat.ts\n    inputs: {}', /pipeline\.yml:10:\d+ .*inputs/],
   ])('%s ends with exit code 2 and its place, and nothing is written', async (_, before, after, message) => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     p.edit('pipeline.yml', before, after);
     const answer = await p.dag('run');
     expect(answer.code).toBe(2);
@@ -230,7 +219,7 @@ describe('a wrong pipeline.yml', () => {
   });
 
   test('every error is shown at once', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     p.edit('pipeline.yml', '${shout.text}', '${shuot.text}');
     p.edit('pipeline.yml', '${times}', '${time}');
     const { stderr } = await p.dag('plan');
@@ -247,7 +236,7 @@ describe('the command line', () => {
     ['a --set of a parameter that does not exist', ['run', '--set', 'tmies=3']],
     ['a folder without a pipeline', ['run', '-C', '/']],
   ])('%s ends with exit code 2 and one message', async (_, words) => {
-    const answer = await project(TWO_STEPS).dag(...words);
+    const answer = await openProject(TWO_STEPS).dag(...words);
     expect(answer.code).toBe(2);
     expect(answer.stdout).toBe('');
     expect(answer.stderr).not.toContain('    at ');
@@ -255,7 +244,7 @@ describe('the command line', () => {
   });
 
   test('with --json, stdout is one object and nothing else', async () => {
-    const p = project(TWO_STEPS);
+    const p = openProject(TWO_STEPS);
     for (const words of [['run'], ['status'], ['plan'], ['why', 'repeat'], ['graph'], ['log', 'shout'], ['clean']]) {
       const answer = await p.dag(...words, '--json');
       expect(answer.code, words.join(' ')).toBe(0);
@@ -265,7 +254,7 @@ describe('the command line', () => {
 });
 
 test('with --only, what another node made is an input like any other, also for a run with nothing to do', async () => {
-  const p = project(TWO_STEPS);
+  const p = openProject(TWO_STEPS);
   await p.run();
   for (let i = 0; i < 3; i++) expect((await p.run('repeat', '--only')).ran).toEqual([]);
   p.write('out/shout.txt', 'EDITED\n');

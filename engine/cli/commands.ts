@@ -1,15 +1,9 @@
 // Every command of the command line as data: its words, options and examples, and the file that does it, loaded when it
 // is asked for. `main.ts` makes a program of this list; help pages and completion are made from it too.
 import { UsageError } from './failure.ts';
-import type { CommonFlags } from './session.ts';
+import type { RunFlags } from './run.ts';
 
-export interface Flags extends CommonFlags {
-  readonly force?: boolean;
-  readonly only?: boolean;
-  readonly keepGoing?: boolean;
-  readonly jobs?: number;
-  readonly gpus?: number;
-  readonly trace?: boolean;
+export interface Flags extends RunFlags {
   readonly format?: string;
   readonly all?: boolean;
   readonly follow?: boolean;

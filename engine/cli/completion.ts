@@ -23,7 +23,9 @@ const ZSH = `#compdef dag
 _dag() {
   local -a found
   found=("\${(@f)$("\${words[1]}" __complete -- "\${(j: :)words[1,CURRENT]}" 2>/dev/null)}")
-  if [[ -n "\${found[1]}" ]]; then compadd -Q -- "\${(@q)found}"; else _files; fi
+  if [[ -z "\${found[1]}" ]]; then _files; return; fi
+  compadd -- "\${(@)found:#*=}"
+  compadd -S '' -- "\${(@M)found:#*=}"
 }
 compdef _dag dag
 `;
@@ -31,6 +33,8 @@ const FISH = `function __dag_complete
   dag __complete -- (commandline -cp) 2>/dev/null
 end
 complete -c dag -f -a '(__dag_complete)'
+complete -c dag -n '__fish_prev_arg_in --file' -F
+complete -c dag -n '__fish_prev_arg_in -C --directory' -a '(__fish_complete_directories)'
 `;
 
 const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
@@ -62,12 +66,17 @@ export async function completeCommand(program: Command, line: string, word: stri
 
 const unquoted = (word: string) => word.replace(/^['"]/, '');
 
-/** As the shell would, quotes taken off; the last word may be unfinished, and is empty behind a blank. */
+/** As the shell would, quotes and backslashes taken off; the last word may be unfinished, and is empty behind a blank. */
 export function splitWords(line: string): string[] {
   const words = [''];
   let quote = '';
+  let escaped = false;
   for (const letter of line) {
-    if (quote === '' && (letter === "'" || letter === '"')) quote = letter;
+    if (escaped) {
+      words[words.length - 1] += letter;
+      escaped = false;
+    } else if (letter === '\\' && quote !== "'") escaped = true;
+    else if (quote === '' && (letter === "'" || letter === '"')) quote = letter;
     else if (letter === quote) quote = '';
     else if (quote === '' && /\s/.test(letter)) words.push('');
     else words[words.length - 1] += letter;

@@ -62,32 +62,47 @@ export function findStrace(): Result<Strace, string> {
 
 /** The files that a traced command used, in order. `root`: where it was started. */
 export async function* readReport(file: string, root: string): AsyncGenerator<FileUse> {
+  const reader = createReader(root);
+  for await (const line of createInterface({ input: createReadStream(file, 'latin1') })) yield* reader.take(line);
+  yield* reader.rest();
+}
+
+function createReader(root: string) {
   const places = new Map<string, string>();
   const begun = new Map<string, string>();
   // Lines of a process whose parent's call has not returned yet: where it was started is not known.
   const early = new Map<string, string[]>();
-  const open: string[] = [];
-  for await (const line of createInterface({ input: createReadStream(file, 'latin1') })) {
-    open.push(line);
-    for (let next = open.shift(); next !== undefined; next = open.shift()) {
-      const [, pid = '', text = ''] = /^(\d+) +(.*)$/.exec(next) ?? [];
-      if (places.size === 0) places.set(pid, root);
-      if (!places.has(pid)) {
-        early.set(pid, [...(early.get(pid) ?? []), next]);
-        continue;
-      }
-      const call = wholeCall(pid, text, begun);
-      const parsed = call === null ? null : parseCall(call);
-      if (!parsed) continue;
-      const here = places.get(pid)!;
-      if (parsed.name === 'chdir' || parsed.name === 'fchdir') places.set(pid, placeAfter(parsed, here));
-      else if (/^(?:clone3?|v?fork)$/.test(parsed.name)) {
-        places.set(parsed.result, here);
-        open.unshift(...(early.get(parsed.result) ?? []));
-        early.delete(parsed.result);
-      } else yield* usesOf(parsed, here);
+
+  function* take(line: string): Generator<FileUse> {
+    const [, pid = '', text = ''] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    if (places.size === 0) places.set(pid, root);
+    const here = places.get(pid);
+    if (here === undefined) {
+      early.set(pid, [...(early.get(pid) ?? []), line]);
+      return;
     }
+    const call = wholeCall(pid, text, begun);
+    const parsed = call === null ? null : parseCall(call);
+    if (!parsed) return;
+    if (parsed.name === 'chdir' || parsed.name === 'fchdir') places.set(pid, placeAfter(parsed, here));
+    else if (/^(?:clone3?|v?fork)$/.test(parsed.name)) yield* start(parsed.result, here);
+    else yield* usesOf(parsed, here);
   }
+
+  function* start(pid: string, place: string): Generator<FileUse> {
+    places.set(pid, place);
+    const lines = early.get(pid) ?? [];
+    early.delete(pid);
+    for (const line of lines) yield* take(line);
+  }
+
+  return {
+    take,
+    /** Of processes whose start the report does not tell. */
+    *rest(): Generator<FileUse> {
+      for (const pid of [...early.keys()]) yield* start(pid, root);
+    },
+  };
 }
 
 /** Null while the call is not over. */

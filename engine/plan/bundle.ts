@@ -40,6 +40,8 @@ export async function bundleToRun(root: string, module: string): Promise<Uint8Ar
   const result = await esbuild.build({
     ...bundleOptions(root, module, packagesToRun(root)),
     banner: { js: REQUIRE },
+    // Where it will lie, so that the source map leads back from there.
+    outfile: path.join(root, '.dag/code/task.mjs'),
     write: false,
     sourcemap: 'inline',
     logLevel: 'silent',

@@ -70,26 +70,28 @@ function change({ before, after }: Reason): string {
   return `${old} → ${now}`;
 }
 
-/** Both values on one line, cut so that where they differ is in sight. */
+/** Both values on one line; of long ones, the part in which they differ. */
 export function shownChange(before: Json, after: Json): [string, string] {
   const [old, now] = [lineOf(before), lineOf(after)];
-  const longest = Math.max(old.length, now.length);
-  if (longest <= WIDEST_VALUE) return [old, now];
-  const same = [...old].findIndex((letter, at) => letter !== now[at]);
-  const difference = same < 0 ? Math.min(old.length, now.length) : same;
-  const from =
-    before === null || after === null ? 0 : Math.max(0, Math.min(difference - BEFORE_IT, longest - WIDEST_VALUE));
-  return [cut(old, from), cut(now, from)];
+  if (Math.max(old.length, now.length) <= WIDEST_VALUE) return [old, now];
+  if (before === null || after === null) return [cut(old, 0, old.length), cut(now, 0, now.length)];
+  const shorter = Math.min(old.length, now.length);
+  let [start, end] = [0, 0];
+  while (start < shorter && old[start] === now[start]) start++;
+  while (end < shorter - start && old.at(-1 - end) === now.at(-1 - end)) end++;
+  const from = Math.max(0, start - AROUND);
+  return [cut(old, from, old.length - end + AROUND), cut(now, from, now.length - end + AROUND)];
 }
 
-const BEFORE_IT = 20;
+/** Letters that are shown before and behind a difference. */
+const AROUND = 16;
 
 function lineOf(value: Json): string {
   const text = (typeof value === 'string' ? value : JSON.stringify(value)).replace(/\s+/g, ' ').trim();
   return /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
 }
 
-function cut(text: string, from: number): string {
-  const rest = (from > 0 ? '…' : '') + text.slice(from);
-  return rest.length > WIDEST_VALUE ? `${rest.slice(0, WIDEST_VALUE - 1)}…` : rest;
+function cut(text: string, from: number, to: number): string {
+  const end = Math.min(to, from + WIDEST_VALUE);
+  return (from > 0 ? '…' : '') + text.slice(from, end) + (end < text.length ? '…' : '');
 }

@@ -1,6 +1,6 @@
 // The shape of pipeline.yml: which keys exist, and which of list, mapping or text stands behind each. Values are
 // looked at later, where they are used.
-import { suggest } from './diagnostic.ts';
+import { nearest, suggest } from './diagnostic.ts';
 import { describePlace, type Sink, type Span } from './place.ts';
 import type { Entry, MapTree, ScalarTree, Tree } from './yaml.ts';
 
@@ -129,6 +129,9 @@ function checkAction(map: MapTree, task: Entry, sink: Sink): TaskSpec['action'] 
       `keep one; use: is at ${describePlace(use.keySpan)}`,
     );
   const entry = use ?? run;
+  // A misspelt one is told already, as an unknown key.
+  if (!entry && [...map.entries.keys()].some((key) => /^(?:use|run)$/.test(nearest(key, TASK_KEYS) ?? '')))
+    return undefined;
   if (!entry)
     return sink.report(
       task.keySpan,

@@ -1,14 +1,9 @@
 // accept: a person's word that a change of code leaves results valid, and what it must not be given for.
-import { afterEach, expect, test } from 'vitest';
-import { createProject, type Project } from '../rigs/project.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
+import { expect, test } from 'vitest';
+import { openProject, type Project } from '../rigs/project.ts';
 
 function chain(): Project {
-  const made = createProject({
+  return openProject({
     'pipeline.yml': `
 params: { n: 1 }
 tasks:
@@ -20,8 +15,6 @@ tasks:
     'first.ts': task('one'),
     'second.ts': task('two'),
   });
-  open.push(made);
-  return made;
 }
 
 const task = (word: string) => `

@@ -2,17 +2,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { splitWords } from '../../engine/cli/completion.ts';
-import { createProject, type Project, REPOSITORY } from '../rigs/project.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
+import { openProject, type Project, REPOSITORY } from '../rigs/project.ts';
 
 function project(): Project {
-  const made = createProject({
+  const made = openProject({
     'pipeline.yml': `
 params: { epochs: 3, net: { width: 1, depth: 2 } }
 profiles: { small: { epochs: 1 }, large: { epochs: 9 } }
@@ -26,7 +21,6 @@ tasks:
 `,
     'bin/dag': `#!/bin/sh\nexec '${process.execPath}' '${path.join(REPOSITORY, 'dist/dag.js')}' "$@"\n`,
   });
-  open.push(made);
   chmodSync(made.path('bin/dag'), 0o755);
   return made;
 }
@@ -90,15 +84,49 @@ describe('Tab in bash', () => {
 test('words are split as the shell does', () => {
   expect(splitWords("dag why 'a b' c")).toEqual(['dag', 'why', 'a b', 'c']);
   expect(splitWords('dag ')).toEqual(['dag', '']);
+  expect(splitWords("dag why a\\[b 'c\\d'")).toEqual(['dag', 'why', 'a[b', 'c\\d']);
 });
 
-test('each script is one that its shell can read, as far as the shell is here', () => {
+const has = (shell: string) => spawnSync(shell, ['--version']).status === 0;
+const here = (p: Project) => ({ cwd: p.root, encoding: 'utf8' as const, env: pathWith(p) });
+const pathWith = (p: Project) => ({ ...process.env, PATH: `${p.path('bin')}:${process.env.PATH}`, HOME: p.root });
+
+test.skipIf(!has('fish'))(
+  'fish completes commands, nodes, also in quotes, parameters, and files and folders where they are meant',
+  () => {
+    const p = project();
+    p.write('dag.fish', execFileSync(p.path('bin/dag'), ['completion', 'fish'], { encoding: 'utf8' }));
+    const completed = (line: string) =>
+      spawnSync('fish', ['-c', 'source dag.fish; complete -C $argv[1]', line], here(p)).stdout.trimEnd().split('\n');
+    expect(completed('dag sta')).toEqual(['status']);
+    expect(completed("dag why 'train[model=b,fold=1")).toEqual(['train[model=b,fold=1]']);
+    expect(completed('dag run --set net.w')).toEqual(['net.width=']);
+    expect(completed('dag run --file pipe')).toEqual(['pipeline.yml']);
+    expect(completed('dag run -C bi')).toEqual([expect.stringMatching(/^bin\//)]);
+  },
+);
+
+/** Types the line and Tab into a zsh with a terminal of its own, and prints what then stands on its command line. */
+const ZPTY = `
+zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z 'PS1="> "; show() { print -r -- "LINE:$BUFFER:END" }; zle -N show; bindkey "^O" show'
+zpty -w z 'autoload -U compinit; compinit -u; source dag.zsh; echo READY-$((1+1))'
+zpty -r -m z out '*READY-2*'
+zpty -n -w z "$1"$'\\t\\x0f'
+zpty -r -m z out '*LINE:*:END*'
+print -r -- "$out"
+zpty -d z`;
+
+test.skipIf(!has('zsh')).each([
+  ['dag sta', 'dag status '],
+  ['dag why train\\[model=b,fold=1', 'dag why train\\[model=b,fold=1\\] '],
+  ["dag why 'train[model=b,fold=1", "dag why 'train[model=b,fold=1]' "],
+  ['dag run --set net.w', 'dag run --set net.width='],
+  ['dag run --file pipe', 'dag run --file pipeline.yml '],
+])('zsh completes %s', (line, completed) => {
   const p = project();
-  const dag = (shell: string) => execFileSync(p.path('bin/dag'), ['completion', shell], { encoding: 'utf8' });
-  expect(spawnSync('bash', ['-n'], { input: dag('bash') }).status).toBe(0);
-  for (const shell of ['zsh', 'fish']) {
-    expect(dag(shell)).toContain('__complete');
-    const check = spawnSync(shell, ['-n'], { input: dag(shell) });
-    if (!check.error) expect(check.status).toBe(0);
-  }
+  p.write('dag.zsh', execFileSync(p.path('bin/dag'), ['completion', 'zsh'], { encoding: 'utf8' }));
+  const answer = spawnSync('zsh', ['-f', '-c', ZPTY, 'zsh', line], { ...here(p), timeout: 30_000 });
+  expect(answer.stdout).toContain(`LINE:${completed}:END`);
 });

@@ -1,15 +1,10 @@
 // Code that is edited while a run goes on: its result must never be recorded for what it was before.
-import { afterEach, expect, test } from 'vitest';
-import { createProject, type Project } from '../rigs/project.ts';
+import { expect, test } from 'vitest';
+import { openProject, type Project } from '../rigs/project.ts';
 import { began, go, handHeld } from './rig.ts';
 
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
-
 function project(): Project {
-  const made = createProject({
+  return openProject({
     'pipeline.yml': `
 tasks:
   first: { run: "${handHeld('first')}; echo x > \${out.x}", out: { x: out/first } }
@@ -22,8 +17,6 @@ export default { run(ctx: any) { writeFileSync(ctx.output('x'), word); } };
 `,
     'word.ts': "export const word = 'old';\n",
   });
-  open.push(made);
-  return made;
 }
 
 test('a node whose code was edited since the run began is not run, and the next run makes it with the new code', async () => {

@@ -2,27 +2,20 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { chooseDropped, type Result } from '../../engine/state/retention.ts';
-import { createProject, type Project } from '../rigs/project.ts';
+import { openProject, type Project } from '../rigs/project.ts';
 import { began, go, start } from './rig.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
 
 /** 100 kB a result, another for each word. */
 function project(): Project {
-  const made = createProject({
+  return openProject({
     'pipeline.yml': `
 params: { word: one }
 tasks:
   big: { run: "yes \${params.word} | head -c 100000 > \${out.x}", params: { word: "\${word}" }, out: { x: out/big } }
 `,
   });
-  open.push(made);
-  return made;
 }
 
 const words = async (p: Project, ...list: string[]) => {
@@ -111,7 +104,7 @@ describe('gc', () => {
   });
 
   test('a build beside it keeps the bytes that it found in the store and counts on', async () => {
-    const p = createProject({
+    const p = openProject({
       'pipeline.yml': `
 params: { word: one, hold: 0 }
 tasks:
@@ -120,7 +113,6 @@ tasks:
   held: { run: "if [ \${params.hold} = 1 ]; then touch .held-began; while [ ! -e .held-go ]; do sleep 0.05; done; fi; cp \${in.x} \${out.x}", in: { x: "\${same.x}" }, params: { hold: "\${hold}" }, out: { x: out/held } }
 `,
     });
-    open.push(p);
     await p.run('big');
     await p.run('big', '--set', 'word=two');
     // Nothing but the dropped record leads to the bytes of `yes one` until this build's record does.

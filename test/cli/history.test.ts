@@ -3,22 +3,11 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readJournal } from '../../engine/history/read.ts';
 import { journalTo } from '../../engine/state/journal.ts';
-import { createProject, type Project } from '../rigs/project.ts';
+import { openProject, type Project } from '../rigs/project.ts';
 import { began, go, handHeld, journals, start, until } from './rig.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
-
-function project(files: Record<string, string>): Project {
-  const made = createProject(files);
-  open.push(made);
-  return made;
-}
 
 const TRAINING = {
   'pipeline.yml': `
@@ -49,7 +38,7 @@ tasks:
 
 describe('history', () => {
   test('lists runs with command, counts and result, and says each time a node ran and why', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     await p.run('--set', 'epochs=4');
     p.edit('train.ts', '1 / i', '1 / (i * noSuchName)');
@@ -72,14 +61,14 @@ describe('history', () => {
   });
 
   test('a run in which nothing happened is no run', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     await p.run();
     expect(journals(p)).toHaveLength(1);
   });
 
   test('a journal cut at any byte gives all of its whole lines, and the torn one is told', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     const [name] = journals(p);
     const folder = p.path('.dag/runs');
@@ -101,7 +90,7 @@ describe('history', () => {
   });
 
   test('lines of a later version are passed over and counted', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     appendFileSync(p.path(`.dag/runs/${journals(p)[0]}`), '{"v":99,"type":"node-done","node":"train"}\n');
     const answer = await p.dag('history', 'train');
@@ -110,7 +99,7 @@ describe('history', () => {
   });
 
   test('of a node that never ran it says so', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run('data');
     const answer = await p.dag('history', 'train');
     expect(answer.code).toBe(2);
@@ -125,7 +114,7 @@ describe('a journal', () => {
   const metric = (value: number) => ({ type: 'node-metric', node: 'n', name: 'loss', value, step: null }) as const;
 
   test('of ten days of metrics and progress keeps a few ten thousand lines, and the last values', () => {
-    const p = project({});
+    const p = openProject({});
     const listen = journal(p);
     let last = 0;
     for (nowMs = 0; nowMs < 10 * 86_400_000; nowMs += 5000) {
@@ -140,7 +129,7 @@ describe('a journal', () => {
   });
 
   test('that cannot be written ends no run', () => {
-    const p = project({ runs: 'a file where a folder should be' });
+    const p = openProject({ runs: 'a file where a folder should be' });
     const listen = journal(p);
     expect(() => listen(metric(1))).not.toThrow();
   });
@@ -148,7 +137,7 @@ describe('a journal', () => {
 
 describe('diff', () => {
   test('shows parameters, code, data and metrics side by side', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     p.write('raw.txt', 'two\n');
     p.edit('train.ts', '1 / i', '3 / i');
@@ -168,7 +157,7 @@ describe('diff', () => {
   });
 
   test('knows what a fresh node was made of, from the run that made it', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     await p.run('train', '--set', 'epochs=4');
     p.write('raw.txt', 'two\n');
@@ -181,7 +170,7 @@ describe('diff', () => {
   });
 
   test('an unknown run is refused with what there is', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     const answer = await p.dag('diff');
     expect(answer.code).toBe(2);
@@ -191,7 +180,7 @@ describe('diff', () => {
 
 describe('beside a run', () => {
   test('log --follow waits for the node, prints what it prints, and ends when it ends', async () => {
-    const p = project(HELD);
+    const p = openProject(HELD);
     const run = p.dag('run');
     await began(p, 'first');
     const log = start(p, 'log', 'first', '-f');
@@ -204,7 +193,7 @@ describe('beside a run', () => {
   });
 
   test('status --follow shows the run of another terminal to its end', async () => {
-    const p = project(HELD);
+    const p = openProject(HELD);
     const run = p.dag('run');
     await began(p, 'first');
     const follow = start(p, 'status', '--follow');
@@ -218,7 +207,7 @@ describe('beside a run', () => {
   });
 
   test('stop ends the run as Ctrl-C would, and returns when it has ended', async () => {
-    const p = project(HELD);
+    const p = openProject(HELD);
     const run = p.dag('run');
     await began(p, 'first');
     const stop = await p.dag('stop', '--json');
@@ -230,7 +219,7 @@ describe('beside a run', () => {
   });
 
   test('stop never signals a stranger that has the PID of a dead run', async () => {
-    const p = project(TRAINING);
+    const p = openProject(TRAINING);
     await p.run();
     const stranger = spawn('sleep', ['100']);
     const ended = new Promise((resolve) => stranger.on('exit', (_, signal) => resolve(signal)));
@@ -242,7 +231,7 @@ describe('beside a run', () => {
   });
 
   test('stop --now kills what does not want to stop', async () => {
-    const p = project(HELD);
+    const p = openProject(HELD);
     p.edit('pipeline.yml', 'echo early;', "trap '' TERM; echo early;");
     const run = p.dag('run');
     await began(p, 'first');
@@ -251,7 +240,7 @@ describe('beside a run', () => {
   });
 
   test('a run killed with SIGKILL is told as died, and a follower says so', async () => {
-    const p = project(HELD);
+    const p = openProject(HELD);
     const dag = start(p, 'run');
     await began(p, 'first');
     const follow = start(p, 'status', '--follow');

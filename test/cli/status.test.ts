@@ -1,6 +1,7 @@
 // dag status says how a stale node failed last, until something better happens to it.
 import { afterEach, expect, test } from 'vitest';
 import { createProject, type Project } from '../rigs/project.ts';
+import { began, go, handHeld } from './rig.ts';
 
 let p: Project;
 afterEach(() => p?.remove());
@@ -28,4 +29,17 @@ test('a failure is shown with its time, what it was and its log, until the node 
   await p.dag('run');
   p.edit('pipeline.yml', '2>&1', '');
   expect(await failureOf()).toBeNull();
+});
+
+test('a node that runs in another terminal is told so', async () => {
+  p = createProject({
+    'pipeline.yml': `tasks: { t: { run: "${handHeld('t')}; echo > \${out.o}", out: { o: out/o } } }\n`,
+  });
+  const run = p.dag('run');
+  await began(p, 't');
+  expect((await p.dag('status')).stdout).toMatch(/^running t {2}since 20\d\d-/);
+  expect((await p.status())[0]).toMatchObject({ state: 'stale', running: true });
+  go(p, 't');
+  await run;
+  expect((await p.status())[0]).toMatchObject({ state: 'fresh', running: false });
 });

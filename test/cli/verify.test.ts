@@ -1,19 +1,8 @@
 // verify: damage in the store and in artifacts is found, set aside and mended where it can be; --rerun audits determinism.
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
-import { createProject, type Project } from '../rigs/project.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
-
-function project(files: Record<string, string>): Project {
-  const made = createProject(files);
-  open.push(made);
-  return made;
-}
+import { describe, expect, test } from 'vitest';
+import { openProject, type Project } from '../rigs/project.ts';
 
 const BIG = {
   'pipeline.yml': `
@@ -44,7 +33,7 @@ function flip(file: string): void {
 
 describe('verify', () => {
   test('says that all is whole, and exits with 0', async () => {
-    const p = project(BIG);
+    const p = openProject(BIG);
     await p.run();
     const answer = await p.dag('verify');
     expect(answer.code).toBe(0);
@@ -52,7 +41,7 @@ describe('verify', () => {
   });
 
   test('a flipped byte in the store is found, set aside, and put back from the whole artifact', async () => {
-    const p = project(BIG);
+    const p = openProject(BIG);
     await p.run();
     const [object] = objects(p);
     flip(object!);
@@ -68,7 +57,7 @@ describe('verify', () => {
   });
 
   test('an altered artifact is found although its times are as they were, and the next run restores it', async () => {
-    const p = project(BIG);
+    const p = openProject(BIG);
     await p.run();
     const before = p.read('out/folder/copy');
     flip(p.path('out/folder/copy'));
@@ -83,7 +72,7 @@ describe('verify', () => {
   });
 
   test('damaged in store and work tree alike, the node is named to rerun, and a run makes it again', async () => {
-    const p = project(BIG);
+    const p = openProject(BIG);
     await p.run();
     const before = p.read('out/big');
     for (const object of objects(p)) flip(object);
@@ -98,7 +87,7 @@ describe('verify', () => {
   });
 
   test('a file too many in a folder, and one missing, are named', async () => {
-    const p = project(BIG);
+    const p = openProject(BIG);
     await p.run();
     p.write('out/folder/more', 'x');
     const { artifacts } = JSON.parse((await p.dag('verify', '--json')).stdout);
@@ -106,7 +95,7 @@ describe('verify', () => {
   });
 
   test('an artifact that was cleaned away is no damage', async () => {
-    const p = project(BIG);
+    const p = openProject(BIG);
     await p.run();
     await p.dag('clean');
     expect((await p.dag('verify')).code).toBe(0);
@@ -135,7 +124,7 @@ export default {
   };
 
   test('names the files that differ, of module and shell tasks, and leaves the project as it was', async () => {
-    const p = project(CHANCE);
+    const p = openProject(CHANCE);
     await p.run();
     const before = [p.read('out/odd/chance'), p.read('out/shell/time')];
     const answer = await p.dag('verify', '--rerun', '--json');
@@ -152,7 +141,7 @@ export default {
   });
 
   test('refuses a node that is not fresh', async () => {
-    const p = project(CHANCE);
+    const p = openProject(CHANCE);
     const answer = await p.dag('verify', '--rerun', 'even');
     expect(answer.code).toBe(2);
     expect(answer.stderr).toContain('even is not fresh');

@@ -4,13 +4,8 @@ import { spawn } from 'node:child_process';
 import { chmodSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
-import { createProject, type Project, REPOSITORY } from '../rigs/project.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
+import { describe, expect, test } from 'vitest';
+import { openProject, type Project, REPOSITORY } from '../rigs/project.ts';
 
 // A node with a file and a row an item. Each item leaves a line in a diary beside the project's files, which no key knows.
 // An item whose text begins with "wait" waits until the file go/now is there; one that begins with "hold" does nothing else.
@@ -87,8 +82,7 @@ tasks:
 `;
 
 function wordsProject(words: Record<string, string>): Project {
-  const p = createProject({ 'pipeline.yml': PIPELINE, 'tasks/shout.ts': TASK, 'diary.txt': '', 'go/ready': '' });
-  open.push(p);
+  const p = openProject({ 'pipeline.yml': PIPELINE, 'tasks/shout.ts': TASK, 'diary.txt': '', 'go/ready': '' });
   for (const [name, text] of Object.entries(words)) p.write(`words/${name}.txt`, text);
   return p;
 }

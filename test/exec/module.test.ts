@@ -1,15 +1,10 @@
 // Module tasks as processes: kept warm for the same code, logs apart, stopped at a safe point, told apart when they die.
-import { afterEach, describe, expect, test } from 'vitest';
-import { createProject, type Project } from '../rigs/project.ts';
-
-const open: Project[] = [];
-afterEach(() => {
-  for (const project of open.splice(0)) project.remove();
-});
+import { describe, expect, test } from 'vitest';
+import { openProject, type Project } from '../rigs/project.ts';
 
 /** A project with one module task over `points`, whose body is given. */
 function project(body: string, points: string, more = ''): Project {
-  const made = createProject({
+  return openProject({
     'pipeline.yml': `
 tasks:
   step:
@@ -31,8 +26,6 @@ export default {
 };
 `,
   });
-  open.push(made);
-  return made;
 }
 
 describe('a module task', () => {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { onTestFinished } from 'vitest';
 import type { RunSummary } from '../../engine/event.ts';
 import type { Reason } from '../../engine/plan/reason.ts';
 
@@ -52,6 +53,13 @@ export interface Project {
 export function createProject(files: Readonly<Record<string, string>> = {}): Project {
   const project = projectAt(mkdtempSync(path.join(os.tmpdir(), 'dag-test-')), {});
   for (const [file, text] of Object.entries(files)) project.write(file, text);
+  return project;
+}
+
+/** A project that goes when the test that opens it is over. */
+export function openProject(files: Readonly<Record<string, string>> = {}): Project {
+  const project = createProject(files);
+  onTestFinished(() => project.remove());
   return project;
 }
 

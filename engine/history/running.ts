@@ -1,0 +1,18 @@
+// The nodes that run at this moment, by the journal of the run that goes on.
+import type { Places } from '../state/places.ts';
+import { currentRun } from './current.ts';
+import { readJournal } from './read.ts';
+
+const MATTERS = /"type":"node-(?:started|done|failed)"/;
+
+/** Names of nodes to when they were started. */
+export async function runningNodes({ lock, journals }: Places): Promise<Map<string, string>> {
+  const running = new Map<string, string>();
+  const current = await currentRun({ lock, journals });
+  if (!current) return running;
+  for (const line of readJournal(journals, current.id, (text) => MATTERS.test(text)).lines) {
+    if (line.type === 'node-started') running.set(line.node, line.at);
+    else if (line.type === 'node-done' || line.type === 'node-failed') running.delete(line.node);
+  }
+  return running;
+}
