@@ -9,6 +9,7 @@ import type { Leftover, LeftoverKind } from '../state/leftovers.ts';
 import { listPins, type Pin, removePins, setPins } from '../state/pins.ts';
 import { type NodeRecord, type NodeState, recordOf, stateOf } from '../state/record.ts';
 import { chooseDropped, type Limits, type Result } from '../state/retention.ts';
+import { nodeOfId } from '../state/scope.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { collectLeftovers } from './leftovers.ts';
 import { findRun, knownRuns } from './runs.ts';
@@ -95,14 +96,15 @@ function* filesOf(cache: Cache, entry: Entry): Generator<[string, number]> {
  */
 function presentResults(cache: Cache): (key: string, record: NodeRecord) => boolean {
   const keys = new Set<string>();
-  const outputs = new Map<string, string>();
+  const outputs = new Set<string>();
+  const made = (node: string, record: NodeRecord) => JSON.stringify([node, record.outputs]);
   for (const name of cache.ids('nodes')) {
     const { key } = cache.get('nodes', name) as NodeState;
     const record = recordOf(cache, key);
     keys.add(key);
-    if (record) outputs.set(name, JSON.stringify(record.outputs));
+    if (record) outputs.add(made(nodeOfId(name), record));
   }
-  return (key, record) => keys.has(key) || outputs.get(record.node) === JSON.stringify(record.outputs);
+  return (key, record) => keys.has(key) || outputs.has(made(record.node, record));
 }
 
 /** A build beside us may have made a result the present one since we chose. */

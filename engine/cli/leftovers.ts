@@ -12,6 +12,7 @@ import {
 } from '../state/leftovers.ts';
 import { listPins } from '../state/pins.ts';
 import { recordOf, stateOf } from '../state/record.ts';
+import { nodeOfId } from '../state/scope.ts';
 import type { Session } from './session.ts';
 
 export interface LeftoverRequest {
@@ -60,7 +61,7 @@ function wantedIn({ cache, pipeline }: Session, { usage, keepRuns }: LeftoverReq
     return state !== undefined && recordOf(cache, state.key) !== undefined;
   };
   return {
-    nodes: [...pipeline.nodes.map(({ name }) => name), ...cache.ids('nodes').filter(isAlive)],
+    nodes: [...pipeline.nodes.map(({ name }) => name), ...cache.ids('nodes').filter(isAlive).map(nodeOfId)],
     isWanted(start: string) {
       const key = known.get(start);
       return key === undefined || (kept.has(key) && cache.get('records', key) === undefined);

@@ -11,6 +11,7 @@ import { toolVersions } from '../plan/tools.ts';
 import { formatDiagnostics } from '../spec/diagnostic.ts';
 import { loadPipeline } from '../spec/load.ts';
 import { type Places, placesOf } from '../state/places.ts';
+import { projectView } from '../state/scope.ts';
 import { UsageError } from './failure.ts';
 import { pipelineFile } from './file.ts';
 import { colors } from './style.ts';
@@ -55,7 +56,8 @@ export function projectRoot(flags: CommonFlags): string {
 export function openSession(flags: CommonFlags): Session {
   const pipeline = loadProject(flags);
   const places = placesOf(pipeline.root);
-  const cache = openCache({ dir: places.cache });
+  const opened = openCache({ dir: places.cache });
+  const cache = places.cache === places.state ? opened : projectView(opened, pipeline.root);
   if (cache.repaired !== null) process.stderr.write(`${cache.repaired}\n`);
   return { pipeline, places, cache };
 }

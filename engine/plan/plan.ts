@@ -75,13 +75,21 @@ export function plan(request: PlanRequest): { planned: Planned[]; missing: Missi
   return { planned, missing };
 }
 
+const byName = new WeakMap<Pipeline, ReadonlyMap<string, Node>>();
+
+function nodesByName(pipeline: Pipeline): ReadonlyMap<string, Node> {
+  const known = byName.get(pipeline) ?? new Map(pipeline.nodes.map((node) => [node.name, node]));
+  byName.set(pipeline, known);
+  return known;
+}
+
 /** With --only, what a node needs is taken as it lies in the work tree. */
 export function outputsOnDisk(
   { pipeline, cache }: Pick<PlanRequest, 'pipeline' | 'cache'>,
   name: string,
 ): Record<string, Entry> {
   const outputs: Record<string, Entry> = {};
-  for (const output of pipeline.nodes.find((node) => node.name === name)?.outputs ?? []) {
+  for (const output of nodesByName(pipeline).get(name)?.outputs ?? []) {
     const entry = cache.look(path.join(pipeline.root, output.path));
     if (entry) outputs[output.name] = entry;
   }

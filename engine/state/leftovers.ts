@@ -26,7 +26,8 @@ export function projectLeftovers(places: Places, { nodes, isWanted }: Wanted): L
   return [
     ...inside('code', places.code),
     ...inside('staging', places.staging),
-    ...inside('scratch', places.scratch).filter((found) => !isWanted(path.basename(found.path))),
+    // KEY is the folder, KEY.turns.json says how long its node ran.
+    ...inside('scratch', places.scratch).filter((found) => !isWanted(path.basename(found.path, '.turns.json'))),
     ...inside('items', places.each).filter((found) => !kept.has(path.basename(found.path))),
   ];
 }
