@@ -19,7 +19,7 @@ export async function createOnnxStepper(plan: StepPlan, options: OnnxOptions): P
   const graph = buildTrainingGraph(plan.model, plan.batch, plan.classWeights, plan.adamW, options.target, plan.parts);
   const session = await openSession(graph.model, options);
   const update = graph.update === null ? null : await openSession(graph.update, options);
-  const { length } = graph.parameters;
+  const { vectorLength: length } = graph;
   const lengths = { params: length, m: length, v: length, buffers: graph.buffers.length };
   // Each vector has a spare one that the next step writes into.
   let current = tensors(lengths);
@@ -69,7 +69,10 @@ export async function createOnnxStepper(plan: StepPlan, options: OnnxOptions): P
       return (result.data as Float32Array).slice();
     },
     async read() {
-      return Object.fromEntries(vectorNames.map((name) => [name, current[name].data])) as Vectors;
+      const { parameters, buffers } = graph;
+      const read = (name: keyof Vectors): Float32Array =>
+        (current[name].data as Float32Array).subarray(0, (name === 'buffers' ? buffers : parameters).length);
+      return Object.fromEntries(vectorNames.map((name) => [name, read(name)])) as Vectors;
     },
     async write(vectors) {
       for (const name of vectorNames) (current[name].data as Float32Array).set(vectors[name]);

@@ -34,6 +34,8 @@ export interface TrainingGraph {
   /** In parts, the rest of the step: params, m, v, gradient, host → params_out, m_out, v_out. */
   readonly update: Uint8Array<ArrayBuffer> | null;
   readonly parameters: Layout;
+  /** Length of params, m, v and gradient: that of `parameters`, and zeros that nobody reads. */
+  readonly vectorLength: number;
   readonly buffers: Layout;
   readonly masks: readonly Mask[];
   readonly maskLayout: Layout;
@@ -77,7 +79,8 @@ export function buildTrainingGraph(
   const step = buildStep(spec, batch, classWeights);
   const { net } = step;
   const e = createEmitter();
-  const parameters = paddedFor(target, layoutOf(net.parameters));
+  const parameters = layoutOf(net.parameters);
+  const vectorLength = paddedFor(target, parameters.length);
   const buffers = layoutOf(net.buffers);
   const maskLayout = layoutOf(net.masks);
   const given = new Map<number, string>([
@@ -85,7 +88,7 @@ export function buildTrainingGraph(
     [step.y.id, e.input('y', step.y.shape)],
   ]);
   e.about('vectors');
-  const params = e.input('params', [parameters.length]);
+  const params = e.input('params', [vectorLength]);
   const running = e.input('buffers', [buffers.length]);
   splitInto(e, given, params, parameters, net.parameters);
   if (maskLayout.length > 0) splitInto(e, given, e.input('masks', [maskLayout.length]), maskLayout, net.masks);
@@ -102,17 +105,18 @@ export function buildTrainingGraph(
     const batchStatistics = joined(e, names.slice(2 + gradients.length));
     e.output('buffers_out', follow(e, running, batchStatistics, net.batchNorm.momentum), [buffers.length]);
   }
-  const gradient = joined(e, gradients, parameters.length - layoutOf(net.parameters).length);
-  if (parts === 1) addUpdate(e, params, gradient, parameters.length, adamW, target);
+  const gradient = joined(e, gradients, vectorLength - parameters.length);
+  if (parts === 1) addUpdate(e, params, gradient, vectorLength, adamW, target);
   else {
     const share = e.emit('Mul', [gradient, e.floats([1 / parts], [])]);
-    const sum = e.emit('Add', [e.input('gradient', [parameters.length]), share]);
-    e.output('gradient_out', sum, [parameters.length]);
+    const sum = e.emit('Add', [e.input('gradient', [vectorLength]), share]);
+    e.output('gradient_out', sum, [vectorLength]);
   }
   return {
     model: e.encode(),
-    update: parts === 1 ? null : buildUpdate(parameters.length, adamW, target),
+    update: parts === 1 ? null : buildUpdate(vectorLength, adamW, target),
     parameters,
+    vectorLength,
     buffers,
     masks: net.masks,
     maskLayout,
@@ -146,10 +150,9 @@ function servesLanes(graph: Graph): boolean {
 /** Whether AdamW goes over its vectors a cacheful at a time; on a GPU that would be a launch for each. */
 const inTurns = (target: Target): boolean => target.rules === 'cpu';
 
-/** With zeros at the end, up to whole turns of AdamW. */
-function paddedFor(target: Target, layout: Layout): Layout {
-  return inTurns(target) ? { ...layout, length: Math.ceil(layout.length / TURN) * TURN } : layout;
-}
+/** Up to whole turns of AdamW. */
+const paddedFor = (target: Target, length: number): number =>
+  inTurns(target) ? Math.ceil(length / TURN) * TURN : length;
 
 /** AdamW's part of a step: moments come in, and all that it changes goes out. */
 function addUpdate(e: Emitter, params: string, gradient: string, length: number, adamW: AdamW, target: Target): void {
