@@ -48,7 +48,10 @@ function total(graph: Graph, terms: readonly Node[]): Node {
   const byChannel = absorb(terms, 'channelBroadcast', 'channelScale', (shifts, [x, scale]) =>
     scaleShift(graph, x!, scale!, sum(graph, shifts)),
   );
-  const byPlane = absorb(byChannel, 'spatialBroadcast', 'gate', (shifts, [x, g]) =>
+  const byShift = absorb(byChannel, 'channelBroadcast', 'scaleShift', (shifts, [x, scale, shift]) =>
+    scaleShift(graph, x!, scale!, sum(graph, [shift!, ...shifts])),
+  );
+  const byPlane = absorb(byShift, 'spatialBroadcast', 'gate', (shifts, [x, g]) =>
     gateShift(graph, x!, g!, sum(graph, shifts)),
   );
   return sum(graph, byPlane);

@@ -10,7 +10,10 @@ import {
   convolution,
   dropout,
   fanIn,
+  joinMoments,
   linear,
+  type Moments,
+  momentsOf,
   uniformOver,
 } from './layers.ts';
 import type { Network } from './network.ts';
@@ -35,30 +38,43 @@ export function denseNet(
 ): Node {
   const { graph } = net;
   const stem = { kernel: 7, stride: 2, initial: fanIn };
-  let y = relu(graph, convBatchNorm(net, 'features.conv0', 'features.norm0', x, first, stem));
-  y = maxPool(graph, y, { kernel: 3, stride: 2, pad: 1, ceil: false });
+  const open = relu(graph, convBatchNorm(net, 'features.conv0', 'features.norm0', x, first, stem));
+  let state = measured(net, maxPool(graph, open, { kernel: 3, stride: 2, pad: 1, ceil: false }));
   layers.forEach((count, i) => {
-    for (let j = 1; j <= count; j++) y = denseLayer(net, `features.denseblock${i + 1}.denselayer${j}`, y, growth);
-    if (i + 1 < layers.length) y = transition(net, `features.transition${i + 1}`, y);
+    for (let j = 1; j <= count; j++)
+      state = denseLayer(net, `features.denseblock${i + 1}.denselayer${j}`, state, growth);
+    if (i + 1 < layers.length) state = measured(net, transition(net, `features.transition${i + 1}`, state));
   });
-  y = relu(graph, batchNorm(net, 'features.norm5', y));
+  const y = relu(graph, batchNorm(net, 'features.norm5', state.y, 1, state.moments));
   const features = dropout(net, 'classifier', averageOverImage(net, y), drop);
   return linear(net, 'classifier', features, classes, uniformOver(y.shape[1]!));
 }
 
+/**
+ * Channels that have come together, and their moments. A channel's moments are the same for every norm that reads it: they are
+ * taken once, when it joins.
+ */
+interface State {
+  readonly y: Node;
+  readonly moments: Moments | null;
+}
+
+const measured = (net: Network, y: Node): State => ({ y, moments: momentsOf(net, y) });
+
 /** Norm, ReLU, 1x1 to 4k channels, norm, ReLU, 3x3 to k channels, which join the channels that came in. */
-function denseLayer(net: Network, name: string, x: Node, growth: number): Node {
+function denseLayer(net: Network, name: string, { y: x, moments }: State, growth: number): State {
   const { graph } = net;
-  const open = relu(graph, batchNorm(net, `${name}.norm1`, x));
+  const open = relu(graph, batchNorm(net, `${name}.norm1`, x, 1, moments));
   const narrow = { kernel: 1, initial: fanIn };
   const middle = relu(graph, convBatchNorm(net, `${name}.conv1`, `${name}.norm2`, open, 4 * growth, narrow));
-  return concat(graph, [x, convolution(net, `${name}.conv2`, middle, growth, { kernel: 3, initial: fanIn })]);
+  const added = measured(net, convolution(net, `${name}.conv2`, middle, growth, { kernel: 3, initial: fanIn }));
+  return { y: concat(graph, [x, added.y]), moments: joinMoments(net, moments, added.moments) };
 }
 
 /** Between blocks: half the channels, half the side. */
-function transition(net: Network, name: string, x: Node): Node {
+function transition(net: Network, name: string, { y: x, moments }: State): Node {
   const { graph } = net;
-  const open = relu(graph, batchNorm(net, `${name}.norm`, x));
+  const open = relu(graph, batchNorm(net, `${name}.norm`, x, 1, moments));
   const y = convolution(net, `${name}.conv`, open, x.shape[1]! >> 1, { kernel: 1, initial: fanIn });
   return averagePool(graph, y, { kernel: 2, stride: 2, pad: 0, ceil: false });
 }

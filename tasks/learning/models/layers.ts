@@ -5,7 +5,7 @@ import { channelDeviation, channelDot, channelSum, gate, sampleScale, scaleShift
 import { conv } from '../ops/convolution.ts';
 import { add, affine, mul, relu, rsqrt, sigmoid, sub, type swish } from '../ops/elementwise.ts';
 import { rowScale } from '../ops/matrix.ts';
-import { flatten, reshape } from '../ops/shape.ts';
+import { flatten, join, reshape } from '../ops/shape.ts';
 import { buffer, type Initial, mask, type Network, parameter } from './network.ts';
 
 export interface ConvOptions {
@@ -52,7 +52,7 @@ function normalisation(
   net: Network,
   name: string,
   channels: number,
-  x: Node | null,
+  moments: Moments | null,
   gain = 1,
 ): { scale: Node; shift: Node } {
   const { graph } = net;
@@ -61,29 +61,48 @@ function normalisation(
   const beta = parameter(net, `${name}.bias`, [channels], zero);
   const runningMean = buffer(net, `${name}.running_mean`, [channels], 0);
   const runningVar = buffer(net, `${name}.running_var`, [channels], 1);
-  const [mean, variance] = x === null ? [runningMean, runningVar] : batchStatistics(net, name, x);
+  const { mean, variance } = moments ?? { mean: runningMean, variance: runningVar };
+  if (moments !== null) {
+    const { count } = moments;
+    net.statistics.set(`${name}.running_mean`, mean);
+    // It follows the unbiased variance, as in PyTorch.
+    net.statistics.set(`${name}.running_var`, affine(graph, variance, count / (count - 1), 0));
+  }
   const scale = mul(graph, gamma, rsqrt(graph, variance, epsilon));
   return { scale, shift: sub(graph, beta, mul(graph, mean, scale)) };
 }
 
-/** Mean and biased variance over N, H and W; the running variance follows the unbiased one, as in PyTorch. */
-function batchStatistics(net: Network, name: string, x: Node): [Node, Node] {
+/** Mean and biased variance of each channel over so many values. */
+export interface Moments {
+  readonly mean: Node;
+  readonly variance: Node;
+  readonly count: number;
+}
+
+/** Of a batch, over N, H and W; null in inference, where running statistics are used. */
+export function momentsOf(net: Network, x: Node): Moments | null {
   const { graph } = net;
+  if (net.mode === 'infer') return null;
   const [n, , h, w] = x.shape as [number, number, number, number];
   const count = n * h * w;
-  if (count < 2) throw new Error(`${name}: batch norm needs more than one value a channel, x is [${x.shape}]`);
+  if (count < 2) throw new Error(`batch norm needs more than one value a channel, the image is [${x.shape}]`);
   const mean = affine(graph, channelSum(graph, x), 1 / count, 0);
   const variance = net.batchNorm.centred
     ? affine(graph, channelDeviation(graph, x, mean), 1 / count, 0)
     : relu(graph, sub(graph, affine(graph, channelDot(graph, x, x), 1 / count, 0), mul(graph, mean, mean)));
-  net.statistics.set(`${name}.running_mean`, mean);
-  net.statistics.set(`${name}.running_var`, affine(graph, variance, count / (count - 1), 0));
-  return [mean, variance];
+  return { mean, variance, count };
+}
+
+/** Those of two images whose channels are put together. */
+export function joinMoments(net: Network, a: Moments | null, b: Moments | null): Moments | null {
+  if (a === null || b === null) return null;
+  const joined = (x: Node, y: Node): Node => join(net.graph, [x, y]);
+  return { mean: joined(a.mean, b.mean), variance: joined(a.variance, b.variance), count: a.count };
 }
 
 /** `gain` is the scale's first value. */
-export function batchNorm(net: Network, name: string, x: Node, gain = 1): Node {
-  const { scale, shift } = normalisation(net, name, x.shape[1]!, net.mode === 'train' ? x : null, gain);
+export function batchNorm(net: Network, name: string, x: Node, gain = 1, moments = momentsOf(net, x)): Node {
+  const { scale, shift } = normalisation(net, name, x.shape[1]!, moments, gain);
   return scaleShift(net.graph, x, scale, shift);
 }
 

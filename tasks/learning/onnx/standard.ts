@@ -57,6 +57,11 @@ export const elementwiseRules: Rules = {
     return axes.length === 0 ? product : l.emit('ReduceSum', [product, l.ints(axes)], { keepdims: 0 });
   },
 
+  join: (l, _node, xs) => l.emit('Concat', xs, { axis: 0 }),
+  cut: (l, { attributes }, [x]) => {
+    const { start, end } = attributes as { start: number; end: number };
+    return l.emit('Slice', [x!, l.ints([start]), l.ints([end]), l.ints([0])]);
+  },
   reshape: (l, node, [x]) => l.reshape(x!, node.shape),
   sum: (l, _node, [x]) => l.emit('ReduceSum', [l.reshape(x!, [-1]), l.ints([0])], { keepdims: 1 }),
   fill: (l, node, [x]) => l.emit('Expand', [x!, l.ints(node.shape)]),

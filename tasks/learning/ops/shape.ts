@@ -116,11 +116,38 @@ export const padChannelsOp: Op<{ before: number; after: number }> = {
   },
 };
 
+/** (C1), (C2), … → (C1+C2+…). */
+export const joinOp: Op<Record<string, never>> = {
+  name: 'join',
+  shape(shapes) {
+    if (!shapes.every((s) => s.length === 1)) throw shapeError('join', shapes, '(C) each');
+    return [shapes.reduce((sum, s) => sum + s[0]!, 0)];
+  },
+  evaluate: (inputs) => Float64Array.from(inputs.flatMap((x) => [...x])),
+  gradient(graph, node, dy) {
+    let start = 0;
+    return node.inputs.map((input) => {
+      const end = start + input.shape[0]!;
+      const part = apply(graph, cutOp, [dy], { start, end }) as unknown as Node;
+      start = end;
+      return part;
+    });
+  },
+};
+
+/** Values [start, end): (C) → (end-start). The gradient of a join. */
+export const cutOp: Op<{ start: number; end: number }> = {
+  name: 'cut',
+  shape: (_shapes, { start, end }) => [end - start],
+  evaluate: ([x], { attributes: { start, end } }) => x!.slice(start, end),
+};
+
 export const input = (graph: Graph, name: string, role: InputRole, shape: Shape): Node =>
   apply(graph, inputOp, [], { name, role, shape }) as unknown as Node;
 export const reshape = (graph: Graph, x: Node, shape: Shape): Node =>
   apply(graph, reshapeOp, [x], { shape }) as unknown as Node;
 export const flatten = (graph: Graph, x: Node): Node => apply(graph, flattenOp, [x], {});
 export const concat = (graph: Graph, xs: readonly Node[]): Node => apply(graph, concatOp, xs, {});
+export const join = (graph: Graph, xs: readonly Node[]): Node => apply(graph, joinOp, xs, {});
 export const sliceChannels = (graph: Graph, x: Node, start: number, end: number): Node =>
   apply(graph, sliceChannelsOp, [x], { start, end }) as unknown as Node;

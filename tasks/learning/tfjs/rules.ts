@@ -42,6 +42,8 @@ export const rules: Readonly<Record<string, Rule>> = {
     tf.matMul(a!, b!, attributes.transposeA as boolean, attributes.transposeB as boolean),
   rowScale: (tf, node, [x, s]) => tf.mul(x!, tf.reshape(s!, alongRows(node))),
   rowDot: (tf, node, [x, y]) => tf.sum(tf.reshape(tf.mul(x!, y!), [node.shape[0]!, -1]), 1),
+  join: (tf, _node, xs) => tf.concat(xs, 0),
+  cut: (tf, node, [x]) => tf.slice(x!, [node.attributes.start as number], [...node.shape]),
   reshape: (tf, node, [x]) => tf.reshape(x!, [...node.shape]),
   sum: (tf, _node, [x]) => tf.reshape(tf.sum(x!), [1]),
   fill: (tf, node, [x]) =>

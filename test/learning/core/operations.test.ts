@@ -9,7 +9,7 @@ import { conv } from '../../../tasks/learning/ops/convolution.ts';
 import * as elementwise from '../../../tasks/learning/ops/elementwise.ts';
 import * as matrix from '../../../tasks/learning/ops/matrix.ts';
 import { averagePool, maxPool } from '../../../tasks/learning/ops/pool.ts';
-import { concat, flatten, reshape, sliceChannels } from '../../../tasks/learning/ops/shape.ts';
+import { concat, flatten, join, reshape, sliceChannels } from '../../../tasks/learning/ops/shape.ts';
 import { buildCase, type How, runLowered, weight, worst } from './rig.ts';
 
 type Build = (graph: Graph, ...xs: Node[]) => Node;
@@ -151,6 +151,7 @@ const others: Case[] = [
   ],
   ['sum', [[3, 4]], matrix.sum],
   ['reshape', [[3, 4]], (g, x) => reshape(g, x!, [2, 6])],
+  ['join', [[3], [2]], (g, a, b) => join(g, [a!, b!])],
   ['flatten', [[2, 3, 1, 1]], flatten],
   ['maxPool', [[2, 2, 6, 7]], (g, x) => maxPool(g, x!, { kernel: 3, stride: 2, pad: 1, ceil: false })],
   ['maxPool, ceil', [[2, 2, 6, 7]], (g, x) => maxPool(g, x!, { kernel: 3, stride: 2, pad: 0, ceil: true })],
