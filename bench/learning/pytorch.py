@@ -1,5 +1,6 @@
-# PyTorch's side: the same network, batch, loss and optimiser. Arguments: plain|channels_last, train|infer, side, batch,
-# threads, seconds. For inference batch norm is folded by torch.jit's freezing.
+# PyTorch's side: the same network, batch, loss and optimiser. Prints one line of JSON. For inference batch norm is folded:
+# by torch.jit's freezing, or by the compiler's.
+import argparse
 import json
 import os
 import resource
@@ -8,47 +9,85 @@ import time
 import torch
 
 sys.path.insert(0, os.path.join(os.environ["ROOT"], "test/oracles/learning"))
+from densenet import DenseNet
 from efficientnet import EfficientNet
+from seresnext import SeResNeXt
 
-layout, job, side, batch, threads, seconds = *sys.argv[1:3], *map(int, sys.argv[3:7])
-torch.set_num_threads(threads)
-begin = time.perf_counter()
-model = EfficientNet()
-x = torch.rand(batch, 3, side, side)
-y = (torch.rand(batch, 6) < 0.2).float()
-if layout == "channels_last":
-    model = model.to(memory_format=torch.channels_last)
-    x = x.to(memory_format=torch.channels_last)
-if job == "train":
-    model.train()
+NETWORKS = {"efficientnet_b0": EfficientNet, "densenet169": DenseNet, "se_resnext101_32x4d": SeResNeXt}
+options = argparse.ArgumentParser()
+for name in ("arch", "job"):
+    options.add_argument(f"--{name}")
+for name in ("side", "batch", "threads", "seconds"):
+    options.add_argument(f"--{name}", type=int)
+options.add_argument("--channels-last", action="store_true")
+options.add_argument("--compiled", action="store_true")
+options = options.parse_args()
+
+
+def prepared():
+    model = NETWORKS[options.arch]()
+    x = torch.rand(options.batch, 3, options.side, options.side)
+    if options.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        x = x.to(memory_format=torch.channels_last)
+    return model, x
+
+
+def training():
+    model, x = prepared()
+    y = (torch.rand(options.batch, 6) < 0.2).float()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     weights = torch.tensor([2.0, 1, 1, 1, 1, 1]) / 7
 
+    def loss_of(x, y):
+        each = torch.nn.functional.binary_cross_entropy_with_logits(model(x), y, reduction="none")
+        return (each * weights).sum(1).mean()
+
+    model.train()
+    forward = torch.compile(loss_of) if options.compiled else loss_of
+
     def step():
         optimiser.zero_grad(set_to_none=True)
-        each = torch.nn.functional.binary_cross_entropy_with_logits(model(x), y, reduction="none")
-        loss = (each * weights).sum(1).mean()
+        loss = forward(x, y)
         loss.backward()
         optimiser.step()
         return loss.item()
-else:
+
+    return step
+
+
+def inference():
+    model, x = prepared()
     model.eval()
     with torch.no_grad():
-        frozen = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
+        if options.compiled:
+            import torch._inductor.config
+
+            torch._inductor.config.freezing = True
+            fast = torch.compile(model)
+        else:
+            fast = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
 
     def step():
         with torch.no_grad():
-            return frozen(x)
+            return fast(x)
 
+    return step
+
+
+torch.set_num_threads(options.threads)
+begin = time.perf_counter()
+step = {"train": training, "infer": inference}[options.job]()
+step()
 create = time.perf_counter() - begin
-for _ in range(3):
-    step()
+step()
 times = []
-start = time.perf_counter()
-while time.perf_counter() - start < seconds or len(times) < 3:
+start, cpu = time.perf_counter(), time.process_time()
+while time.perf_counter() - start < options.seconds or len(times) < 3:
     begin = time.perf_counter()
     step()
     times.append((time.perf_counter() - begin) * 1000)
+cpu = (time.process_time() - cpu) * 1000 / len(times)
 times.sort()
-print(json.dumps({"median": times[len(times) // 2], "best": times[0], "steps": len(times), "create": create * 1000,
+print(json.dumps({"version": torch.__version__, "median": times[len(times) // 2], "cpu": cpu, "steps": len(times), "create": create * 1000,
                   "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
