@@ -1,7 +1,14 @@
 // A node as plain data for tests of the scheduler and the planner: everything has a default.
 import type { Node, Resources } from '../../engine/graph/node.ts';
 
-export const noResources: Resources = { cpu: 1, memoryBytes: 0, gpu: 0, gpuOptional: false, preemptible: false, pools: {} };
+export const noResources: Resources = {
+  cpu: 1,
+  memoryBytes: 0,
+  gpu: 0,
+  gpuOptional: false,
+  preemptible: false,
+  pools: {},
+};
 
 export function testNode(
   name: string,
