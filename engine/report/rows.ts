@@ -27,12 +27,13 @@ export function nameWidth(rows: readonly RunningRow[], columns: number): number 
   return Math.min(Math.max(12, columns >> 1), Math.max(...rows.map(({ node }) => width(node))));
 }
 
-/** `train[fold=0]  1 min 05 s of ~3 min 10 s  4 cores, GPU 1  3/10 epochs  loss 0.21`; in at most `columns`, the name in `names` (0: as long as it is). */
+/** `train[fold=0]  1 min 05 s of ~3 min 10 s  3/10 epochs  loss 0.21  4 cores, GPU 1`; in at most `columns`, the name in `names` (0: as long as it is). */
 export function rowText(row: RunningRow, nowMs: number, columns: number, names: number): string {
   const elapsed = duration((nowMs - row.startedMs) / 1000);
   const time = row.usualSeconds === null ? elapsed : `${elapsed} of ~${duration(row.usualSeconds)}`;
   const name = names === 0 ? row.node : clip(row.node, names);
-  const details = [time, slotText(row.allotment), row.progress, row.metric].filter((part) => part !== '');
+  // What is cut on a narrow terminal is at the end.
+  const details = [time, row.progress, row.metric, slotText(row.allotment)].filter((part) => part !== '');
   return clip(`${name}${' '.repeat(Math.max(0, names - width(name)))}  ${details.join('  ')}`, columns);
 }
 

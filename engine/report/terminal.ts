@@ -131,7 +131,7 @@ export function terminalReport(options: TerminalOptions): Reporter {
         rows.delete(event.node);
         estimator?.yielded(event.node, event.seconds);
         return print(
-          `${cyan('⏸')} ${event.node} ${dim(`${duration(event.seconds)}; gives way to ${event.to} and goes on later`)}`,
+          `${cyan('⇄')} ${event.node} ${dim(`${duration(event.seconds)}; gives way to ${event.to} and goes on later`)}`,
         );
       case 'note':
         return print(dim(event.message));

@@ -74,7 +74,7 @@ afterEach(() => {
 const quiet = () => [];
 
 describe('on a terminal', () => {
-  test('a row a running node with time, usual time, slot, progress and metric, and the whole below', () => {
+  test('a row a running node with time, usual time, progress, metric and slot, and the whole below', () => {
     const { stream, text } = screen(100, 24);
     const report = terminalReport({
       stream,
@@ -98,7 +98,7 @@ describe('on a terminal', () => {
     vi.advanceTimersByTime(1000);
     expect(text()).toBe(
       [
-        '▶ train[fold=0]  21 s of ~1 min 00 s  GPU 1  3/10 epochs  loss 0.1235',
+        '▶ train[fold=0]  21 s of ~1 min 00 s  3/10 epochs  loss 0.1235  GPU 1',
         '  1 of 3 done, 1 running; 21 s so far, about 1 min 10 s left',
       ].join('\n'),
     );
