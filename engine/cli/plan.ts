@@ -45,7 +45,7 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
         `${JSON.stringify({ schemaVersion: 1, nodes, missing: missing.map(({ path }) => path), makespans })}\n`,
       );
     } else printPlan(planned, missing, await makespansOf(session, planned));
-    return missing.length > 0 ? EXIT.usage : EXIT.done;
+    return EXIT.done; // The plan was told, and what is missing with it: `run` is who refuses.
   } finally {
     await session.cache.close();
   }
