@@ -61,9 +61,9 @@ def inference():
     model.eval()
     with torch.no_grad():
         if options.compiled:
-            import torch._inductor.config
+            from torch._inductor import config
 
-            torch._inductor.config.freezing = True
+            config.freezing = True
             fast = torch.compile(model)
         else:
             fast = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))

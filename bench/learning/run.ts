@@ -1,6 +1,7 @@
 // bench learning: published networks beside PyTorch in one run. The same batch, threads and allocator environment for both; each
 // job has a process of its own, and they are taken in turn, so that a noisy machine is noisy for all. Prints images/s of the
-// median step, milliseconds of CPU a step (all threads; steadier where others use the machine), peak memory, and our ratios to the best of PyTorch's layouts.
+// median step, milliseconds of CPU a step (with one thread, steadier where others use the machine; waiting threads spin), peak
+// memory, and our ratios to the best of PyTorch's layouts.
 //
 //   node bench/run.mjs learning [--cases train:efficientnet_b0:64,infer:efficientnet_b0:224,…] [--rounds 2] [--seconds 6]
 //       [--threads 2] [--batch 16] [--python /usr/bin/python3] [--peer PYTHON [--peer …]] [--profile]
