@@ -62,7 +62,7 @@ async function executeAlone(
     claim.release();
     over();
   };
-  if (run.claims.areShared && doneMeanwhile(run, node, assessment)) {
+  if (doneMeanwhile(run, node, assessment)) {
     release();
     run.scheduler.release(node, allotment, run.now());
     return again();
@@ -129,10 +129,10 @@ function giveWay(run: Course, { node, workplace, seconds, earlier }: Ended, allo
   run.scheduler.enqueue(node, run.now(), seconds);
 }
 
-/** Between our verdict and our claim another run may have come to its end with this key. */
+/** Between our verdict and our claim another run, or another node of this one, may have come to its end with this key. */
 function doneMeanwhile(run: Course, node: Node, { key }: Assessment): boolean {
   if (run.forced.has(node.name)) return false;
-  run.cache.refresh();
+  if (run.claims.areShared) run.cache.refresh();
   const record = recordOf(run.cache, key);
   return record !== undefined && Object.values(record.outputs).every((entry) => run.cache.has(entry));
 }

@@ -64,16 +64,18 @@ tasks:
   });
 });
 
-test('two nodes of one key are run once: the other takes the result, and their scratch is never shared', async () => {
-  p = createProject({
-    'pipeline.yml': `
+test.each(['4', '1'])(
+  'of nodes of one key, %s at once, one is run: the other takes the result, and their scratch is never shared',
+  async (jobs) => {
+    p = createProject({
+      'pipeline.yml': `
 tasks:
   twin:
     use: tasks/twin.mjs
     matrix: { i: [a, b, c] }
     out: { o: "out/\${i}" }
 `,
-    'tasks/twin.mjs': `
+      'tasks/twin.mjs': `
 import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 export default { async run(ctx) {
   mkdirSync(ctx.scratch + '/alone'); // Fails for a second one at once.
@@ -83,18 +85,19 @@ export default { async run(ctx) {
   writeFileSync(ctx.output('o'), 'result');
 } };
 `,
-  });
-  const summary = await p.run('--jobs', '4');
-  expect(summary).toMatchObject({ ok: true, failed: [] });
-  expect(summary.ran).toHaveLength(1);
-  expect(summary.restored).toHaveLength(2);
-  expect(readFileSync(p.path('ran'), 'utf8')).toBe('x');
-  for (const i of ['a', 'b', 'c']) expect(p.read(`out/${i}`)).toBe('result');
-  const events = p
-    .read(`.dag/runs/${journals(p)[0]}`)
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as RunEvent);
-  expect(events.filter(({ type }) => type === 'node-started')).toHaveLength(1);
-  expect((await p.run()).fresh).toHaveLength(3);
-});
+    });
+    const summary = await p.run('--jobs', jobs);
+    expect(summary).toMatchObject({ ok: true, failed: [] });
+    expect(summary.ran).toHaveLength(1);
+    expect(summary.restored).toHaveLength(2);
+    expect(readFileSync(p.path('ran'), 'utf8')).toBe('x');
+    for (const i of ['a', 'b', 'c']) expect(p.read(`out/${i}`)).toBe('result');
+    const events = p
+      .read(`.dag/runs/${journals(p)[0]}`)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as RunEvent);
+    expect(events.filter(({ type }) => type === 'node-started')).toHaveLength(1);
+    expect((await p.run()).fresh).toHaveLength(3);
+  },
+);
