@@ -73,7 +73,7 @@ export function openDatabase(path: string, counters: Counters): Database {
     guarded(key, () => {
       // Longer than it says: lmdb reads into one buffer and only sets its length.
       const bytes = stores.get(name)!.getBinaryFast(key);
-      return bytes?.subarray(0, bytes.length);
+      return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     });
   const peek = (table: Table, key: string): Buffer | null => {
     const own = waiting.get(table)!;
@@ -84,7 +84,7 @@ export function openDatabase(path: string, counters: Counters): Database {
     const own = waiting.get(space)!;
     if (own.has(id)) return own.get(id);
     const bytes = stored(space, id);
-    const value = bytes && decodeJson(bytes);
+    const value = bytes && guarded(id, () => decodeJson(bytes));
     if (bytes && value === undefined) suspectIndex(path);
     return value;
   };
