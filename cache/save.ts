@@ -14,6 +14,7 @@ import { type Hashed, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
 
 const WORTH_WAITING_BYTES = 8 * 2 ** 20;
+const FILES_AT_ONCE = 10_000;
 
 /** What saving and restoring work on. */
 export interface Shelf {
@@ -54,20 +55,22 @@ export async function saveArtifact(
   return entry;
 }
 
-/** Hashes and stores in one pass over the bytes. */
+/** Hashes and stores in one pass over the bytes; so many files at once that an artifact of a million does not fill the memory. */
 async function storeFiles(shelf: Shelf, files: readonly Job[]): Promise<void> {
   if (files.length === 0) return;
   const link = chooseLink(shelf.link, files[0]!.path, shelf.objects.temporary);
-  const jobs = files.map((file) => withCopy(shelf, file, link));
   await letClockMove(files);
-  const hashed = await transferAll(jobs, shelf.counters);
-  hashed.forEach((one, at) => {
-    const job = jobs[at]!;
-    if (one.torn) throw new Error(`${job.path} was written to while it was being saved. Wait for its writer to end.`);
-    admit(shelf, one, job);
-    // Linking moves ctime, so the hint must not insist on it.
-    shelf.looker.hint(one, true);
-  });
+  for (let from = 0; from < files.length; from += FILES_AT_ONCE) {
+    const jobs = files.slice(from, from + FILES_AT_ONCE).map((file) => withCopy(shelf, file, link));
+    const hashed = await transferAll(jobs, shelf.counters);
+    for (const [at, one] of hashed.entries()) {
+      const job = jobs[at]!;
+      if (one.torn) throw new Error(`${job.path} was written to while it was being saved. Wait for its writer to end.`);
+      admit(shelf, one, job);
+      // Linking moves ctime, so the hint must not insist on it.
+      shelf.looker.hint({ ...one, bytes: null }, true);
+    }
+  }
 }
 
 /**
