@@ -48,11 +48,11 @@ async function ofProject(session: Session, request: LeftoverRequest): Promise<Le
 }
 
 /**
- * A scratch folder may be taken up again while its key is the one that its node was last started with, or is pinned or of the
- * last runs, and has no result yet. A key that the journals do not know is left in peace.
+ * A scratch folder may be taken up again while its key is the one that its node was last started with in that profile, or is
+ * pinned or of the last runs, and has no result yet; so may that node's items. A key that the journals do not know is left in peace.
  */
 function wantedIn({ cache, pipeline }: Session, { usage, keepRuns }: LeftoverRequest) {
-  const kept = new Set(usage.lastStarted.values());
+  const kept = new Set(usage.lastStarted.map(({ key }) => key));
   for (const { keys } of usage.runs.slice(0, keepRuns)) for (const key of keys) kept.add(key);
   for (const { keys } of listPins(cache)) for (const key of keys) kept.add(key);
   const known = new Map([...usage.lastUsedMs.keys()].map((key) => [key.slice(0, 32), key]));
@@ -60,11 +60,16 @@ function wantedIn({ cache, pipeline }: Session, { usage, keepRuns }: LeftoverReq
     const state = stateOf(cache, name);
     return state !== undefined && recordOf(cache, state.key) !== undefined;
   };
+  const isUnfinished = (key: string) => cache.get('records', key) === undefined;
   return {
-    nodes: [...pipeline.nodes.map(({ name }) => name), ...cache.ids('nodes').filter(isAlive).map(nodeOfId)],
+    nodes: [
+      ...pipeline.nodes.map(({ name }) => name),
+      ...cache.ids('nodes').filter(isAlive).map(nodeOfId),
+      ...usage.lastStarted.filter(({ key }) => isUnfinished(key)).map(({ node }) => node),
+    ],
     isWanted(start: string) {
       const key = known.get(start);
-      return key === undefined || (kept.has(key) && cache.get('records', key) === undefined);
+      return key === undefined || (kept.has(key) && isUnfinished(key));
     },
   };
 }

@@ -1,18 +1,23 @@
 // When each key was last of use, and which keys each run had: read from the journals, for who decides what to keep.
 import { readJournal, runIds } from './read.ts';
 
+export interface Started {
+  readonly node: string;
+  readonly key: string;
+}
+
 export interface Usage {
   /** Milliseconds since 1970, by key. */
   readonly lastUsedMs: ReadonlyMap<string, number>;
-  /** The key that each node was last started with, by its name. */
-  readonly lastStarted: ReadonlyMap<string, string>;
+  /** What each node was last started with: one of each profile and `--set`, since a run of another is taken up again on its own. */
+  readonly lastStarted: readonly Started[];
   /** Newest first. */
   readonly runs: readonly { readonly id: string; readonly keys: ReadonlySet<string> }[];
 }
 
 export function readUsage(folder: string): Usage {
   const lastUsedMs = new Map<string, number>();
-  const lastStarted = new Map<string, string>();
+  const lastStarted = new Map<string, Started>();
   const runs: { id: string; keys: Set<string> }[] = [];
   for (const id of runIds(folder)) {
     const keys = new Set<string>();
@@ -21,14 +26,18 @@ export function readUsage(folder: string): Usage {
       lastUsedMs.set(key, Date.parse(at));
     };
     let isRun = false;
+    let asked = '';
     for (const line of readJournal(folder, id, (text) => !/"type":"node-(metric|progress)"/.test(text)).lines) {
-      if (line.type === 'run-started') isRun = true;
+      if (line.type === 'run-started') {
+        isRun = true;
+        asked = JSON.stringify([line.profile, line.set]);
+      }
       if (line.type === 'nodes-fresh') for (const key of Object.values(line.nodes)) use(key, line.at);
       if (line.type === 'node-started' || line.type === 'node-restored') use(line.key, line.at);
-      if (line.type === 'node-started') lastStarted.set(line.node, line.key);
+      if (line.type === 'node-started') lastStarted.set(`${asked} ${line.node}`, { node: line.node, key: line.key });
       if (line.type === 'node-accepted') use(line.acceptance.to, line.at);
     }
     if (isRun) runs.push({ id, keys });
   }
-  return { lastUsedMs, lastStarted, runs: runs.reverse() };
+  return { lastUsedMs, lastStarted: [...lastStarted.values()], runs: runs.reverse() };
 }

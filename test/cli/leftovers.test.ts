@@ -53,6 +53,41 @@ export default { run(ctx) { writeFileSync(ctx.scratch + '/part', '${text}'.repea
     expect((await p.dag('gc')).stdout).not.toContain('scratch');
   });
 
+  test('what another profile, --set or matrix was interrupted at stays', async () => {
+    const p = createProject({
+      'pipeline.yml': `
+params: { size: 1, which: [one, two] }
+profiles: { full: { size: 2 }, tiny: { size: 3 } }
+tasks: { a: { use: tasks/a.mjs, matrix: { i: "\${which}" }, params: { size: "\${size}", word: "\${i}" }, out: { x: 'out/a-\${i}' } } }
+`,
+      'tasks/a.mjs': `import { writeFileSync } from 'node:fs';
+export const item = (name) => name;
+export default { async run(ctx) {
+  writeFileSync(ctx.output('x'), '');
+  if (ctx.params.size === 1) return;
+  writeFileSync(ctx.scratch + '/part', '');
+  await ctx.each(['item'], { key: (name) => name }, item);
+  throw new Error('no');
+} };
+`,
+    });
+    open.push(p);
+    for (const flags of [
+      ['--profile', 'full'],
+      ['--set', 'size=4'],
+      ['--profile', 'tiny'],
+    ])
+      expect((await p.dag('run', '--keep-going', ...flags)).code).toBe(1);
+    const items = readdirSync(p.path('.dag/each')).length;
+    expect(scratches(p)).toBe(6);
+    expect(items).toBe(2);
+    p.edit('pipeline.yml', '[one, two]', '[three]');
+    await p.run();
+    await gc(p);
+    expect(scratches(p)).toBe(6);
+    expect(readdirSync(p.path('.dag/each'))).toHaveLength(items);
+  });
+
   test('beside a running build they stay', async () => {
     const p = trying();
     await p.dag('run');
