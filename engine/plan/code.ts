@@ -6,6 +6,7 @@
 // file still has the bytes it had. What cannot be known of a module's code is a warning, told whenever it runs.
 import { statSync } from 'node:fs';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Cache } from '../../cache/index.ts';
 import { sha256 } from '../../cache/index.ts';
 import type { Node } from '../graph/node.ts';
@@ -58,11 +59,11 @@ export function filesRead(root: string, module: string, cache: Cache): string[] 
   return Object.keys(remembered?.read ?? {}).map((file) => path.resolve(root, file));
 }
 
-/** Whether a module's code still has this digest, past what was looked at before. */
-export async function isCodeAsItWas(root: string, module: string, digest: string, cache: Cache): Promise<boolean> {
+/** Whether a module's code and packages still are what they were, past what was looked at before. */
+export async function isCodeAsItWas(root: string, module: string, before: Code, cache: Cache): Promise<boolean> {
   for (const file of filesRead(root, module, cache)) cache.forget(file);
   const code = (await codeOf(root, [module], cache)).get(module)!;
-  return code.ok && code.value.digest === digest;
+  return code.ok && code.value.digest === before.digest && isDeepStrictEqual(code.value.packages, before.packages);
 }
 
 function recall(root: string, module: string, cache: Cache): Code | null {

@@ -145,7 +145,7 @@ function codeChanged({ action }: Node): Failure {
   const module = action.kind === 'module' ? action.path : '';
   return {
     kind: 'input',
-    message: `the code of ${module} was edited since this run began, so it was not started`,
+    message: `the code of ${module} was edited since this run began, or a package that it imports changed, so it was not started`,
     hint: 'run again: the new run begins with the new code',
   };
 }

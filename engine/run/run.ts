@@ -171,7 +171,7 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
     scheduler: createScheduler(work, runOrder(work)),
     executor: makeExecutor(pipeline.root, notesIn(places.running)),
     bundles: createBundles(pipeline.root, places.code, (module) =>
-      isCodeAsItWas(pipeline.root, module, context.codes.get(module)!.digest, cache),
+      isCodeAsItWas(pipeline.root, module, context.codes.get(module)!, cache),
     ),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
     giving: createGiving(context.stopper),

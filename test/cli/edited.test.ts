@@ -55,3 +55,23 @@ test('a comment is no edit', async () => {
   expect((await run).code).toBe(0);
   expect((await p.run()).ran).toEqual([]);
 });
+
+test('a package that changed since the run began is not run for the version that the key names', async () => {
+  const p = project();
+  const install = (version: string) => {
+    p.write('node_modules/dep/package.json', JSON.stringify({ name: 'dep', version }));
+    p.write('node_modules/dep/index.js', `exports.word = 'dep ${version}';`);
+  };
+  p.edit('second.ts', './word.ts', 'dep');
+  install('1.0.0');
+  const run = p.dag('run');
+  await began(p, 'first');
+  install('2.0.0');
+  go(p, 'first');
+  const answer = await run;
+  expect(answer.code).toBe(2);
+  expect(answer.stderr).toContain('a package that it imports changed');
+  install('1.0.0');
+  expect((await p.run()).ran).toEqual(['second']);
+  expect(p.read('out/second')).toBe('dep 1.0.0');
+});
