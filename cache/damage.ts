@@ -10,7 +10,7 @@ export class StoreDamage extends Error {
   constructor(digest: Digest, path: string, found: 'missing' | 'altered') {
     const what =
       found === 'missing' ? 'is missing' : 'does not have the bytes its digest says; it was moved to damaged/';
-    super(`the stored file ${path} ${what}. What it was made from has to run again.`);
+    super(`what is stored as ${path} ${what}. What it was made from has to run again`);
     this.digest = digest;
     this.path = path;
   }

@@ -58,8 +58,8 @@ export interface Cache {
   /** Stats again, past the memory of `look`: does the path hold anything but `entry` now? */
   changedSince(path: string, entry: Entry): boolean;
   /**
-   * As `changedSince`, and also: was a file there written, or its times moved, after the instant (milliseconds since 1970)? Then its
-   * bytes may have been others meanwhile. A file that came and went leaves no trace.
+   * As `changedSince`, and also: was a file there written after the instant (milliseconds since 1970)? Then its bytes may have
+   * been others meanwhile. A file that came and went leaves no trace, nor does one with several links that was put back with its old mtime.
    */
   touchedSince(path: string, entry: Entry, sinceMs: number): 'changed' | 'touched' | null;
   /** The files of a folder, sorted by code unit of their paths; null when this cache has not seen that folder. */
@@ -116,12 +116,12 @@ export function openCache(options: CacheOptions): Cache {
   const publisher = newPublisher(shelf);
 
   const touchedSince: Cache['touchedSince'] = (path, entry, sinceMs) => {
-    const now = lookOrNull(() => looker.lookAgain(path));
+    const now = lookOrNull(() => looker.lookAgain(path, sinceMs));
     if (now?.entry?.kind !== entry.kind || now.entry.digest !== entry.digest) {
       looker.forget(path);
       return 'changed';
     }
-    return now.newestMs > sinceMs ? 'touched' : null;
+    return now.written ? 'touched' : null;
   };
   return {
     dir,

@@ -11,16 +11,19 @@ import { type Hashed, hashFile, type Job, transferAll } from './transfer.ts';
 import type { Digest, Entry } from './types.ts';
 import { folderId, refuseOddFile, type Walk, type Walking, walkFolder } from './walk.ts';
 
-/** `newestMs`: the latest ctime of a file there. */
+/**
+ * `written`: the times of a file there say so. A time in the future was given to it (by an archive, say) and says nothing, nor
+ * does the ctime of a file with several links: whoever linked it moved that.
+ */
 export interface Again {
   readonly entry: Entry | null;
-  readonly newestMs: number;
+  readonly written: boolean;
 }
 
 export interface Looker {
   look(path: string): Entry | null;
   /** As `look`, past the memo: everything is statted again. The memo is left alone. */
-  lookAgain(path: string): Again;
+  lookAgain(path: string, sinceMs: number): Again;
   /** Hashes what `look` would have to hash, in parallel and in slices. */
   warm(paths: readonly string[]): Promise<void>;
   /** The files beneath that the stat cache cannot answer for, with their sizes. */
@@ -61,13 +64,13 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
     const hashed = hashFile(path, counters);
     return digested(hashed.digest, hashed.stat, hashed.torn || isRacy(hashed.stat, hashed.hashedAtMs));
   };
-  const walk = (digest: Walk['digest'], useMemo: boolean, seen: (folder: Folder) => void): Walk => ({
+  const walk = (digest: Walk['digest'], useMemo: boolean, seen: (folder: Folder, path: string) => void): Walk => ({
     database,
     counters,
     known: (path) => (useMemo ? knownFolder(memo, path) : null),
     seen(path, folder) {
       if (useMemo) remember(memo, path, { folder });
-      seen(folder);
+      seen(folder, path);
     },
     digest,
   });
@@ -85,7 +88,7 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
     path: string,
     digest: Walk['digest'],
     useMemo: boolean,
-    seen: (folder: Folder) => void = () => {},
+    seen: (folder: Folder, path: string) => void = () => {},
   ): Walking<Found | null> {
     const takenMs = Date.now();
     const stat = statOrNull(path);
@@ -153,14 +156,16 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
       remember(memo, path, found);
       return answer(found, []);
     },
-    lookAgain(path) {
-      let newestMs = 0;
-      const seen = (folder: Folder) => {
-        newestMs = Math.max(newestMs, newestOf(folder));
+    lookAgain(path, sinceMs) {
+      const nowMs = Date.now();
+      let written = false;
+      const seen = (folder: Folder, inner: string) => {
+        written ||= someWritten(inner, folder, sinceMs, nowMs);
       };
       const found = atOnce(discover(path, now, false, seen))!;
-      if (found !== 'missing' && 'file' in found) newestMs = statOrNull(path)?.ctimeMs ?? 0;
-      return { entry: answer(found, []), newestMs };
+      const stat = found !== 'missing' && 'file' in found ? statOrNull(path) : null;
+      if (stat) written = wasWritten(path, stat, sinceMs, nowMs);
+      return { entry: answer(found, []), written };
     },
     warm: (paths) =>
       rechecking(paths, async (recheck) => {
@@ -176,11 +181,18 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
   };
 }
 
+type Times = Pick<Stat, 'mtimeMs' | 'ctimeMs'>;
+
+function wasWritten(path: string, { mtimeMs, ctimeMs }: Times, sinceMs: number, nowMs: number): boolean {
+  const within = (timeMs: number) => timeMs > sinceMs && timeMs <= nowMs;
+  return within(mtimeMs) || (within(ctimeMs) && statOrNull(path)?.nlink === 1);
+}
+
 /** Of inner folders none is told: they are seen by themselves. */
-function newestOf({ listing: { names, stats } }: Folder): number {
-  let newest = 0;
-  for (let at = 0; at < names.length; at++) newest = Math.max(newest, stats[at * 5 + 2]!);
-  return newest;
+function someWritten(path: string, { listing }: Folder, sinceMs: number, nowMs: number): boolean {
+  const { names, stats, flags } = listing;
+  const times = (at: number): Times => ({ mtimeMs: stats[at * 5 + 1]!, ctimeMs: stats[at * 5 + 2]! });
+  return names.some((name, at) => !(flags[at]! & FOLDER) && wasWritten(`${path}/${name}`, times(at), sinceMs, nowMs));
 }
 
 function knownFolder(memo: Memo, path: string): Folder | null {

@@ -26,9 +26,9 @@ export async function restoreArtifact(shelf: Shelf, entry: Entry, path: string):
   await prepare(shelf, target);
   const needs: Need[] = [];
   mkdirSync(dirname(target), { recursive: true });
-  if (entry.kind === 'folder') planFolder(shelf, entry.digest, target, needs);
-  else planFile(shelf, entry, target, needs);
   try {
+    if (entry.kind === 'folder') planFolder(shelf, entry.digest, target, needs);
+    else planFile(shelf, entry, target, needs);
     await fetchAll(shelf, needs).catch((error) => {
       // A commit moved an object from its temporary place into the store meanwhile: it is found there.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;

@@ -3,7 +3,7 @@ import type { Places } from '../state/places.ts';
 import { currentRun } from './current.ts';
 import { readJournal } from './read.ts';
 
-const MATTERS = /"type":"node-(?:started|done|failed)"/;
+const MATTERS = /"type":"node-(?:started|done|failed|yielded)"/;
 
 /** Names of nodes to when they were started. */
 export async function runningNodes({ lock, journals }: Places): Promise<Map<string, string>> {
@@ -12,7 +12,7 @@ export async function runningNodes({ lock, journals }: Places): Promise<Map<stri
   if (!current) return running;
   for (const line of readJournal(journals, current.id, (text) => MATTERS.test(text)).lines) {
     if (line.type === 'node-started') running.set(line.node, line.at);
-    else if (line.type === 'node-done' || line.type === 'node-failed') running.delete(line.node);
+    else if ('node' in line) running.delete(line.node);
   }
   return running;
 }

@@ -154,17 +154,18 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
   const { root } = run.pipeline;
   const { key, ingredients, verdict } = assessment;
   const startMs = performance.now();
+  let anew = run.forced.has(node.name) && !run.giving.hasBegun(node.name);
   const begunMs = run.giving.begun(node.name);
   const reasons = verdict.state === 'fresh' ? [] : verdict.reasons;
   const workplace = prepareWorkplace(root, run.places, run.runId, node, assessment);
   const log = path.relative(root, workplace.log);
+  if (anew) forgetTurns(workplace.scratch);
   const earlier = earlierTurns(node, workplace.scratch);
   const ranSeconds = earlier.turns > 0 ? { ranSeconds: earlier.seconds } : {};
   run.listener({ type: 'node-started', node: node.name, key, ingredients, reasons, allotment, log, ...ranSeconds });
 
   const warnings: string[] = [];
   const each: EachMessage[] = [];
-  let anew = run.forced.has(node.name) && earlier.turns === 0;
   const hear = (message: FromChild) => {
     if (message.type === 'each') each.push(message);
     if (message.type === 'warn') warnings.push(message.message);

@@ -38,7 +38,9 @@ const fileOf = (scratch: string) => `${scratch}.turns.json`;
 /** Who was asked to give way, and to whom. */
 export interface Giving {
   ask(node: string, to: string): void;
-  /** When its first turn in this run began; milliseconds since 1970. */
+  /** Had it a turn in this run? */
+  hasBegun(node: string): boolean;
+  /** When its first turn in this run began, now if this is it; milliseconds since 1970. */
   begun(node: string): number;
   /** Null when nobody asked in this turn. */
   askedFor(node: string): string | null;
@@ -57,6 +59,7 @@ export function createGiving(stopper: Stopper): Giving {
       asked.set(node, to);
       running.get(node)?.();
     },
+    hasBegun: (node) => begunMs.has(node),
     begun(node) {
       const at = begunMs.get(node) ?? Date.now();
       begunMs.set(node, at);

@@ -98,8 +98,8 @@ function changedInput(
     };
   if (named('touched') === '') return null;
   return {
-    message: `its input ${named('touched')} was written while it ran: its bytes are the same now, and may have been others when it read them, so its result was not recorded`,
-    hint: 'run again; what links or touches files (a backup, a checkout) counts as writing',
+    message: `its input ${named('touched')} was written while it ran: it is as it was, but nobody knows what was read, so its result was not recorded`,
+    hint: 'run again once the input is still',
   };
 }
 

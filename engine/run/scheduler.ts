@@ -104,7 +104,8 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
     },
     enqueue(node, now, ranSeconds) {
       if (ranSeconds !== undefined) turns.credit(node.name, ranSeconds);
-      queue.add(node, priority.get(node.name)! - turns.ran(node.name, now));
+      // Not less what it ran: one that overran its time is nearly done, and all that waits for it still waits.
+      queue.add(node, priority.get(node.name)! - (seconds.get(node.name)! - turns.left(node.name, now)));
     },
     takeStartable(now) {
       const started: { node: Node; allotment: Allotment }[] = [];

@@ -82,7 +82,7 @@ async function restoreNode(
     if (stopped) return;
   } catch (error) {
     if (!(error instanceof StoreDamage)) throw error;
-    run.listener({ type: 'note', message: `${node.name}: ${error.message}; it runs again` });
+    run.listener({ type: 'note', message: `${node.name}: ${error.message}: it runs again` });
     return startIfPossible(run, node, { ...assessment, verdict: { state: 'stale', reasons } }, start);
   }
   const state: NodeState = { key, ingredients, reasons, seconds: record.seconds, ranAt: record.ranAt };

@@ -45,6 +45,14 @@ describe('an input that is edited and put back while a node runs', () => {
     expect((await run).stderr).toContain('its input data was written while it ran');
   });
 
+  test('is not taken for one where the command links its own input', async () => {
+    p = createProject({
+      'pipeline.yml': 'tasks: { a: { run: "ln ${in.d} ${out.o}", in: { d: data.txt }, out: { o: out/o } } }\n',
+      'data.txt': 'one',
+    });
+    expect((await p.run()).ran).toEqual(['a']);
+  });
+
   test('is not taken for one where an output was moved, linked or restored by us', async () => {
     p = createProject({
       'pipeline.yml': `
