@@ -13,6 +13,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { newCounters } from '../../cache/counters.ts';
+import { openDatabase } from '../../cache/database.ts';
 import { type Cache, type Entry, openCache, StoreDamage } from '../../cache/index.ts';
 import { cacheIn, clockMoved, closeCache, plant, startChild, temporaryFolder } from './rig.ts';
 
@@ -109,6 +111,24 @@ test('equal bytes are stored once', async () => {
   await cache.save(plant(join(root, 'staged'), { d: LARGE }), join(root, 'out2'));
   await cache.commit([]);
   expect(objectsOf(cache)).toHaveLength(1);
+});
+
+test('a folder whose tree the index lost is not restored, and from then on not said to be there', async () => {
+  const root = temporaryFolder();
+  const target = plant(join(root, 'out'), { x: LARGE });
+  const first = cacheIn(root);
+  const entry = await first.save(target, target);
+  await first.commit([]);
+  await closeCache(first);
+  const database = openDatabase(join(first.dir, 'index.mdb'), newCounters());
+  database.write('trees', entry.digest, null);
+  await database.flush();
+  await database.close();
+  rmSync(target, { recursive: true });
+  const cache = cacheIn(root);
+  expect(cache.has(entry)).toBe(true);
+  await expect(cache.restore(entry, target)).rejects.toBeInstanceOf(StoreDamage);
+  expect(cache.has(entry)).toBe(false);
 });
 
 test('a flipped byte in the store is found by a restore, set aside, and the next save heals it', async () => {

@@ -55,6 +55,15 @@ describe('the scheduler', () => {
     expect(names(startAt(s, 0).map(({ node }) => node))).toEqual(['long']);
   });
 
+  test('a node that overran its expected time goes before a shorter path, not behind all', () => {
+    const g = graph('overran', 'other', 'tail:overran');
+    const s = scheduler(g, { cores: 1 }, { overran: 10, other: 12, tail: 20 });
+    const [overran, other] = s.takeDue();
+    s.enqueue(overran!, 0, 30);
+    s.enqueue(other!, 0);
+    expect(names(s.takeStartable(0).map(({ node }) => node))).toEqual(['overran']);
+  });
+
   test('lets a small node pass a large one that does not fit yet', () => {
     const big = testNode('big', { resources: { cpu: 2 } });
     const small = testNode('small');
