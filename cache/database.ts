@@ -16,6 +16,7 @@ export interface Database {
   readonly repaired: string | null;
   /** See `Health`. */
   alone(work: () => void): boolean;
+  users(): string[];
   /** Of this boot of the machine, to be kept with what is true only until the next. */
   readonly boot: number;
   get(space: Space, id: string): unknown;
@@ -112,6 +113,7 @@ export function openDatabase(path: string, counters: Counters): Database {
   return {
     repaired: health.repaired,
     alone: health.alone,
+    users: health.users,
     boot: bootNumber(),
     get: parsed,
     put: set,

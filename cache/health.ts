@@ -4,12 +4,13 @@
 // reader that trusts nothing (`pages.ts`), and what fails is replaced by what can be read of it and of its last copy
 // (`repair.ts`). Nothing is taken for done that is not: what is lost is made again.
 //
-// open/ holds a marker for each process that has the index open, and `repairing` while one looks through it. That one does so
-// only when it has the index alone: it writes `repairing` and then reads the markers, the others write theirs and then look
-// for `repairing`, so that at least one of two sees the other.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+// open/ holds a marker for each process that has the index open. Who looks through it does so only when it has the index alone: it
+// takes repair.lock and then reads the markers, the others write theirs and then look at the lock, so that at least one
+// of two sees the other.
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { livingOwner, tryLock } from './lock.ts';
 import { faultOf, headFault } from './pages.ts';
 import { bootNumber, identify, isAlive } from './process.ts';
 import { rebuildIndex } from './repair.ts';
@@ -19,39 +20,93 @@ export interface Health {
   readonly repaired: string | null;
   /** Does the work while nobody else has the index open, nor can open it; false, and nothing, where somebody has. */
   alone(work: () => void): boolean;
+  /** The others that have the index open, or may have: for a person. */
+  users(): string[];
   /** The index is closed in good order. */
   leave(): void;
 }
 
-const SUSPECT = 'suspect';
-const REPAIRING = 'repairing';
-const PAUSE_MS = 10;
-/** LMDB makes the file and then writes its heads: what is empty for longer is damaged. */
-const MAKING_MS = 5000;
+/** Others hinder a repair: their end, or a person, helps. */
+export class IndexInUse extends Error {
+  override readonly name = 'IndexInUse';
+}
 
-/** To be called before LMDB opens `index`. Throws when it is damaged and others have it open. */
+const SUSPECT = 'suspect';
+const PAUSE_MS = 10;
+/** LMDB makes the file and then writes its heads, and who enters beside us soon leaves: what is so for longer is told. */
+const PATIENCE_MS = 5000;
+
+/** What belongs to one index. */
+interface Place {
+  readonly index: string;
+  readonly open: string;
+  readonly lock: string;
+}
+
+/** To be called before LMDB opens `index`. Throws `IndexInUse` when it is damaged and others have it open. */
 export function enterIndex(index: string): Health {
-  const folder = join(dirname(index), 'open');
-  mkdirSync(folder, { recursive: true });
-  const begunMs = performance.now();
+  const dir = dirname(index);
+  const place: Place = { index, open: join(dir, 'open'), lock: join(dir, 'repair.lock') };
+  mkdirSync(place.open, { recursive: true });
+  const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
-    const mine = join(folder, nameOfMarker());
+    const mine = join(place.open, nameOfMarker());
     writeFileSync(mine, '');
     const leave = () => rmSync(mine, { force: true });
-    const alone = (work: () => void) => workAlone(folder, mine, work);
-    const others = readMarkers(folder, mine);
-    const fault = existsSync(index) ? headFault(index) : null;
-    if (!others.isRepairing && others.dead.length === 0 && fault === null) return { repaired: null, alone, leave };
-    const isBeingMade = isEmpty(index) && others.living.length > 0 && performance.now() - begunMs < MAKING_MS;
-    const repaired = !isBeingMade && takeRepair(folder) && repairAlone(index, folder, mine);
-    if (repaired !== false) return { repaired, alone, leave };
+    const repaired = enter(place, mine);
+    if (repaired !== false) {
+      const alone = (work: () => void) => workAlone(place, mine, work);
+      return { repaired, alone, users: () => usersOf(place.open, mine), leave };
+    }
     leave();
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+    if (performance.now() > untilMs) tellHindrance(place);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS * (1 + Math.random()));
   }
 }
 
-function isEmpty(index: string): boolean {
-  return statSync(index, { throwIfNoEntry: false })?.size === 0;
+/** False: not now. */
+function enter(place: Place, mine: string): string | null | false {
+  if (livingOwner(place.lock) !== null) return false;
+  if (readMarkers(place.open, mine).dead.length === 0 && faultAtHead(place.index) === null) return null;
+  const lock = tryLock(place.lock);
+  if (!lock) return false;
+  try {
+    return repairAlone(place, mine);
+  } finally {
+    lock.release();
+  }
+}
+
+function faultAtHead(index: string): string | null {
+  return existsSync(index) ? headFault(index) : null;
+}
+
+/** A repair by a living process of this machine is waited for. */
+function tellHindrance({ index, open, lock }: Place): void {
+  const repairer = livingOwner(lock);
+  if (repairer?.host === hostname()) return;
+  if (repairer)
+    throw new IndexInUse(
+      `the cache's index ${index} is being looked through by ${processAt(repairer.pid, repairer.host, lock)}`,
+    );
+  const fault = faultAtHead(index);
+  const users = usersOf(open);
+  if (fault !== null && users.length > 0)
+    throw new IndexInUse(
+      `the cache's index ${index} is damaged: ${fault}\n  When what has it open has ended, run again: it will be repaired.\n  ${users.join('\n  ')}`,
+    );
+}
+
+function usersOf(open: string, mine?: string): string[] {
+  return readMarkers(open, mine).living.map((name) => {
+    const [host, pid] = name.split('~').map(decodeURIComponent);
+    return processAt(Number(pid), host!, join(open, name));
+  });
+}
+
+/** Of a process on another machine it cannot be told whether it lives; a container is one, and has a new name each time. */
+function processAt(pid: number, host: string, file: string): string {
+  return host === hostname() ? `process ${pid}` : `process ${pid} on ${host}: if it is gone, remove ${file}`;
 }
 
 /** A value could not be read: the next to open the index looks at all of it. */
@@ -63,34 +118,26 @@ export function suspectIndex(index: string): void {
   }
 }
 
-function repairAlone(index: string, folder: string, mine: string): string | null {
-  try {
-    const { dead, living } = readMarkers(folder, mine);
-    const fault = existsSync(index) ? headFault(index) : null;
-    if (living.length > 0) {
-      // They work with it: what died left nothing that hinders them. The markers stay for who has it alone.
-      if (fault === null) return null;
-      throw new Error(
-        `the cache's index ${index} is damaged: ${fault}. Wait for what else uses it to end (${living.join(', ')}), then run again: it will be repaired.`,
-      );
-    }
-    const found = fault ?? inside(index, dead);
-    const repaired = found === null ? null : rebuildIndex(index, found);
-    for (const name of dead) rmSync(join(folder, name), { force: true });
-    return repaired;
-  } finally {
-    rmSync(join(folder, REPAIRING), { force: true });
-  }
+function repairAlone({ index, open }: Place, mine: string): string | null | false {
+  const { dead, living } = readMarkers(open, mine);
+  const fault = faultAtHead(index);
+  // They work with it: what died left nothing that hinders them. The markers stay for who has it alone.
+  if (living.length > 0) return fault === null ? null : false;
+  const found = fault ?? inside(index, dead);
+  const repaired = found === null ? null : rebuildIndex(index, found);
+  for (const name of dead) rmSync(join(open, name), { force: true });
+  return repaired;
 }
 
-function workAlone(folder: string, mine: string, work: () => void): boolean {
-  if (!takeRepair(folder)) return false;
+function workAlone({ open, lock: path }: Place, mine: string, work: () => void): boolean {
+  const lock = tryLock(path);
+  if (!lock) return false;
   try {
-    if (readMarkers(folder, mine).living.length > 0) return false;
+    if (readMarkers(open, mine).living.length > 0) return false;
     work();
     return true;
   } finally {
-    rmSync(join(folder, REPAIRING), { force: true });
+    lock.release();
   }
 }
 
@@ -99,28 +146,10 @@ function inside(index: string, dead: readonly string[]): string | null {
   return faultOf(index, bootNumber()) ?? (dead.includes(SUSPECT) ? 'a value in it could not be read' : null);
 }
 
-function takeRepair(folder: string): boolean {
-  const file = join(folder, REPAIRING);
-  try {
-    writeFileSync(file, nameOfMarker(), { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  try {
-    if (!isLiving(readFileSync(file, 'utf8'))) rmSync(file, { force: true });
-  } catch {
-    // It ended this instant.
-  }
-  return false;
-}
-
-function readMarkers(folder: string, mine: string) {
-  const found = { isRepairing: false, dead: [] as string[], living: [] as string[] };
-  for (const name of readdirSync(folder)) {
-    if (name === REPAIRING) found.isRepairing = true;
-    else if (name !== basename(mine)) (name !== SUSPECT && isLiving(name) ? found.living : found.dead).push(name);
-  }
+function readMarkers(folder: string, mine = '') {
+  const found = { dead: [] as string[], living: [] as string[] };
+  for (const name of readdirSync(folder))
+    if (name !== basename(mine)) (name !== SUSPECT && isLiving(name) ? found.living : found.dead).push(name);
   return found;
 }
 

@@ -96,6 +96,8 @@ export interface Cache {
   collect(request: CollectRequest): Promise<Collection>;
   /** Does the work while no other process has this cache open, nor can open it; false, and nothing, where one has. */
   alone(work: () => void): boolean;
+  /** The other processes that have this cache open, or may have: for a person. */
+  users(): string[];
   close(): Promise<void>;
 }
 
@@ -128,6 +130,7 @@ export function openCache(options: CacheOptions): Cache {
     counters,
     repaired: database.repaired,
     alone: database.alone,
+    users: database.users,
     look: looker.look,
     forget: looker.forget,
     async warm(paths) {

@@ -52,11 +52,18 @@ export async function acquireLock(path: string, options: LockOptions): Promise<L
   }
 }
 
-/** Does a living process hold it now? */
-export function isLocked(path: string): boolean {
-  if (!existsSync(path)) return false;
+/** Ours at once, or null where somebody else has it. */
+export function tryLock(path: string): Lock | null {
+  mkdirSync(path, { recursive: true });
+  const { generation, owner } = stateOf(path);
+  return owner && !isDead(owner) ? null : take(path, generation + 1);
+}
+
+/** Who holds it now, and lives. */
+export function livingOwner(path: string): LockOwner | null {
+  if (!existsSync(path)) return null;
   const { owner } = stateOf(path);
-  return owner !== null && !isDead(owner);
+  return owner && !isDead(owner) ? owner : null;
 }
 
 function stateOf(path: string): State {

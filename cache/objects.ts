@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Database } from './database.ts';
 import { executableDigest, sha256 } from './digest.ts';
-import { isLocked } from './lock.ts';
+import { livingOwner } from './lock.ts';
 import { identify, isAlive } from './process.ts';
 import { isYoung, statOrNull } from './stat.ts';
 import { neighbour } from './swap.ts';
@@ -116,7 +116,7 @@ export function openObjects(dir: string, database: Database): Objects {
     countOn(folder) {
       lease();
       writeFileSync(join(own, `${BASE}${folder}`), '');
-      return !isLocked(collectLock(dir));
+      return livingOwner(collectLock(dir)) === null;
     },
     temporary,
     admit(digest, file) {

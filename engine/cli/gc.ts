@@ -42,12 +42,13 @@ export async function gcCommand(flags: GcFlags): Promise<number> {
       dryRun,
       onWait: ({ pid }) => process.stderr.write(`waiting for another collection (process ${pid})\n`),
     });
-    const leftovers = await collectLeftovers(session, { usage, keepRuns: limits.keepRuns ?? 0, dryRun });
+    const { gone, hinderedBy } = await collectLeftovers(session, { usage, keepRuns: limits.keepRuns ?? 0, dryRun });
     if (flags.json)
       process.stdout.write(
-        `${JSON.stringify({ schemaVersion: 1, dryRun, dropped: nodes, ...collection, leftovers: sumsOf(leftovers) })}\n`,
+        `${JSON.stringify({ schemaVersion: 1, dryRun, dropped: nodes, ...collection, leftovers: sumsOf(gone), hinderedBy })}\n`,
       );
-    else print(collection, nodes, leftovers, dryRun);
+    else print(collection, nodes, gone, dryRun);
+    for (const user of hinderedBy) process.stderr.write(`bundles and claims stay: the cache is open in ${user}\n`);
     return EXIT.done;
   } finally {
     await session.cache.close();

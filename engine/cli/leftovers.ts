@@ -21,12 +21,28 @@ export interface LeftoverRequest {
   readonly dryRun: boolean;
 }
 
-/** Returns what went or, in a dry run, what would. */
-export async function collectLeftovers(session: Session, request: LeftoverRequest): Promise<Leftover[]> {
-  return [...(await ofProject(session, request)), ...ofCache(session, request.dryRun)];
+export interface Leaving {
+  /** What went or, in a dry run, what would. */
+  readonly gone: readonly Leftover[];
+  /** Who has the cache open, where something stays for that; for a person. */
+  readonly hinderedBy: readonly string[];
 }
 
-async function ofProject(session: Session, request: LeftoverRequest): Promise<Leftover[]> {
+export async function collectLeftovers(session: Session, request: LeftoverRequest): Promise<Leaving> {
+  const { cache } = session;
+  let hinderedBy: readonly string[] = [];
+  const alone = (work: () => void) => {
+    const done = cache.alone(work);
+    if (!done) hinderedBy = cache.users();
+    return done;
+  };
+  const gone = [...(await ofProject(session, request, alone)), ...ofCache(session, request.dryRun, alone)];
+  return { gone, hinderedBy };
+}
+
+type Alone = (work: () => void) => boolean;
+
+async function ofProject(session: Session, request: LeftoverRequest, alone: Alone): Promise<Leftover[]> {
   const { places } = session;
   const busy = new AbortController();
   const lock = await acquireLock(places.lock, { onWait: () => busy.abort(), signal: busy.signal }).catch((error) => {
@@ -41,7 +57,7 @@ async function ofProject(session: Session, request: LeftoverRequest): Promise<Le
     const bundles = found.filter(({ kind }) => kind === 'code');
     const others = found.filter(({ kind }) => kind !== 'code');
     remove(others);
-    return session.cache.alone(() => remove(bundles)) ? found : others;
+    return bundles.length === 0 || alone(() => remove(bundles)) ? found : others;
   } finally {
     lock.release();
   }
@@ -74,12 +90,12 @@ function wantedIn({ cache, pipeline }: Session, { usage, keepRuns }: LeftoverReq
   };
 }
 
-function ofCache({ cache }: Session, dryRun: boolean): Leftover[] {
+function ofCache({ cache }: Session, dryRun: boolean, alone: Alone): Leftover[] {
   const { claims, damaged } = cacheLeftovers(cache.dir);
   if (dryRun) return [...claims, ...damaged];
   remove(damaged);
   // Nobody waits for a claim whose folder goes: nobody else is there.
-  const went = claims.length > 0 && cache.alone(() => takeClaimsAway(cache.dir));
+  const went = claims.length > 0 && alone(() => takeClaimsAway(cache.dir));
   removeTakenClaims(cache.dir);
   return went ? [...claims, ...damaged] : damaged;
 }

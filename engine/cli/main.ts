@@ -93,7 +93,7 @@ function explain(error: unknown): number {
     return EXIT.usage;
   }
   // By its name: the cache is not loaded for those who do without.
-  if (error instanceof Error && error.name === 'Unhashable') {
+  if (error instanceof Error && (error.name === 'Unhashable' || error.name === 'IndexInUse')) {
     process.stderr.write(`${red('error')}: ${error.message}\n`);
     return EXIT.usage;
   }

@@ -1,5 +1,5 @@
 // gc and what runs left behind: what goes, what stays because somebody may take it up again, and that a build loses nothing.
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createProject, type Project } from '../rigs/project.ts';
 
@@ -120,5 +120,17 @@ export default { async run(ctx) {
     expect(existsSync(claims)).toBe(false);
     p.edit('pipeline.yml', 'word: one', 'word: two');
     expect((await shared.run()).ran).toEqual(['big']);
+  });
+
+  test('what stays since another machine may have the cache open is told, with the file to remove', async () => {
+    const p = trying();
+    await p.dag('run');
+    const marker = '.dag/v1/open/elsewhere~7~x~y';
+    p.write(marker, '');
+    expect((await p.dag('gc')).stderr).toContain(`process 7 on elsewhere: if it is gone, remove ${p.path(marker)}`);
+    expect(readdirSync(p.path('.dag/code'))).toHaveLength(1);
+    rmSync(p.path(marker));
+    expect((await p.dag('gc')).stderr).toBe('');
+    expect(readdirSync(p.path('.dag/code'))).toEqual([]);
   });
 });

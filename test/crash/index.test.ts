@@ -1,5 +1,6 @@
 // The index of the cache cut at every byte, and with bytes flipped anywhere: found, told, set aside, and made anew of what can
 // be read of it and of its copy; never a wrong hit, and nothing to repair by hand. DAG_CRASH=all flips longer.
+import { spawn } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -8,12 +9,14 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { countOf, entriesOf, faultOf, headFault } from '../../cache/pages.ts';
-import { bootNumber } from '../../cache/process.ts';
+import { bootNumber, processOf } from '../../cache/process.ts';
 import type { Project } from '../rigs/project.ts';
 import { cleanOutputs, createEveryKind, outputsOf, removeOutputs, textOf } from './rig.ts';
 
@@ -123,6 +126,39 @@ test('an index that broke under a run is made anew, and loses only what cannot b
   expect(answer.stderr).toContain('there was no copy of it');
   expect(JSON.parse(answer.stdout)).toMatchObject({ ok: true, ran: [], restored: [] });
   expect(readdirSync(p.path('.dag/v1/open'))).toEqual([]);
+});
+
+test.each([
+  ['has it open', 'open/elsewhere~7~x~y', ''],
+  ['repairs it', 'repair.lock/1', JSON.stringify({ owner: { host: 'elsewhere', pid: 7, started: 'x' } })],
+])('a damaged index that another machine maybe %s is told with the file to remove', async (_, file, text) => {
+  await built();
+  damage((bytes) => bytes.subarray(0, 5000));
+  p.write(`.dag/v1/${file}`, text);
+  const answer = await p.dag('run');
+  expect(answer.code).toBe(2);
+  expect(answer.stderr).toMatch(/^error: the cache's index .*process 7 on elsewhere: if it is gone, remove (.*)$/ms);
+  expect(readdirSync(p.path('.dag/v1/open'))).toHaveLength(file.startsWith('open') ? 1 : 0);
+  rmSync(/remove (.*)$/m.exec(answer.stderr)![1]!, { recursive: true });
+  expect(await p.run()).toMatchObject({ ok: true, ran: [] });
+});
+
+test('a damaged index is repaired once what else has it open has ended', async () => {
+  await built();
+  damage((bytes) => bytes.subarray(0, 5000));
+  const other = spawn('/bin/cat');
+  const started = encodeURIComponent(processOf(other.pid!).started);
+  p.write(`.dag/v1/open/${encodeURIComponent(hostname())}~${other.pid}~${started}~x`, '');
+  const markers = new Set<string>();
+  const watcher = watch(p.path('.dag/v1/open'), (_, name) => {
+    markers.add(name!);
+    if (markers.size === 2) other.stdin.end(); // It came a second time.
+  });
+  const answer = await p.dag('run');
+  watcher.close();
+  other.kill();
+  expect(answer.stderr).toContain('It was moved to');
+  expect(answer.code).toBe(0);
 });
 
 const all = process.env.DAG_CRASH === 'all';
