@@ -49,7 +49,10 @@ export async function runCommand(selectors: readonly string[], flags: RunFlags):
     outcome = await runSelected(session, selectors, flags, {
       ...(flags.trace ? { createExecutor: tracingExecutor() } : {}),
       onStart(nodes) {
-        seen = { nodes, files: [...codeFiles(nodes, session.cache), path.join(session.cache.dir, 'index.mdb')] };
+        seen = {
+          nodes,
+          files: [...codeFiles(session.pipeline.root, nodes, session.cache), path.join(session.cache.dir, 'index.mdb')],
+        };
       },
     });
     if (flags.json) process.stdout.write(`${JSON.stringify(outcome.summary)}\n`);

@@ -49,12 +49,12 @@ export async function bundleToRun(root: string, module: string): Promise<Uint8Ar
   return result.outputFiles[0]!.contents;
 }
 
-/** Keeps packages outside, and tells `onUse` of each. */
-export function packagesOutside(onUse: (use: PackageUse) => void): Plugin {
-  return onPackages(({ specifier, from }) => {
-    onUse({ specifier, from });
-    return specifier;
-  });
+/** Keeps packages outside, and tells `onUse` of each, and `onLink` of those that are links and come inside. */
+export function packagesOutside(onUse: (use: PackageUse) => void, onLink: (use: PackageUse) => void): Plugin {
+  return onPackages((use) => {
+    onUse(use);
+    return use.specifier;
+  }, onLink);
 }
 
 /** The bundle runs in a folder of the project's: what a linked package has in a node_modules of its own is found by its path. */
@@ -67,20 +67,24 @@ function packagesToRun(root: string): Plugin {
 
 type Outside = (use: PackageUse, resolve: () => Promise<string>) => string | Promise<string>;
 
-function onPackages(outside: Outside): Plugin {
+function onPackages(outside: Outside, onLink: (use: PackageUse) => void = () => {}): Plugin {
   const ASKED = {};
   return {
     name: 'packages',
     setup(build) {
       // Neither relative, absolute, nor `#…`, which package.json maps.
       build.onResolve({ filter: /^[^./#]/ }, async ({ path: specifier, kind, resolveDir, importer, pluginData }) => {
-        if (kind === 'entry-point' || pluginData === ASKED || isLinked(resolveDir, packageName(specifier)))
+        if (kind === 'entry-point' || pluginData === ASKED) return undefined;
+        const use = { specifier, from: resolveDir };
+        if (isLinked(resolveDir, packageName(specifier))) {
+          onLink(use);
           return undefined;
+        }
         const resolve = async () => {
           const found = await build.resolve(specifier, { kind, resolveDir, importer, pluginData: ASKED });
           return found.path === '' ? specifier : found.path;
         };
-        return { path: await outside({ specifier, from: resolveDir }, resolve), external: true };
+        return { path: await outside(use, resolve), external: true };
       });
     },
   };
@@ -94,10 +98,18 @@ function isLinked(from: string, name: string): boolean {
 
 /** Where Node finds a package: in the nearest node_modules, outwards. */
 export function findPackage(from: string, name: string): string | null {
-  for (let folder = from; ; folder = path.dirname(folder)) {
-    const place = path.join(folder, 'node_modules', name);
+  for (const modules of nodeModules(from)) {
+    const place = path.join(modules, name);
     if (lstatSync(place, { throwIfNoEntry: false })) return place;
-    if (folder === path.dirname(folder)) return null;
+  }
+  return null;
+}
+
+/** Where Node looks for packages, there or not: the nearest first. */
+export function* nodeModules(from: string): Generator<string> {
+  for (let folder = from; ; folder = path.dirname(folder)) {
+    yield path.join(folder, 'node_modules');
+    if (folder === path.dirname(folder)) return;
   }
 }
 

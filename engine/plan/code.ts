@@ -2,9 +2,9 @@
 // esbuild bundles the module (tree-shaken, so an unused export of a shared file does not count; bundle.ts), oxc-minify drops
 // whitespace and renames locals by position, and the npm packages that it imports count by their versions (packages.ts).
 //
-// A cached digest is trusted when every file that esbuild read, or would have read in its place (unseen.ts), and the lock
-// file still has the bytes it had. What cannot be known of a module's code is a warning, told whenever it runs.
-import { statSync } from 'node:fs';
+// A cached digest is trusted when every file that esbuild read, or would have read in its place (unseen.ts), and all that
+// says which packages are installed (found.ts) still are what they were. What cannot be known of a module's code is a warning, told whenever it runs.
+import { lstatSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Cache } from '../../cache/index.ts';
@@ -12,7 +12,8 @@ import { sha256 } from '../../cache/index.ts';
 import type { Node } from '../graph/node.ts';
 import { fail, ok, type Result } from '../result.ts';
 import { bundleOptions, type PackageUse, packagesOutside } from './bundle.ts';
-import { LOCK_FILES, manifestsOf, packageVersions } from './packages.ts';
+import { areFound, type Found, foundBy, foundPackages, linksTo, realPlace, versionFiles } from './found.ts';
+import { packageVersions } from './packages.ts';
 import { deciding, NAMELESS, namelessImports, requiredBy } from './unseen.ts';
 
 export interface Code {
@@ -29,10 +30,13 @@ interface Remembered {
   readonly format: number;
   /** Every file that was read (relative to the root), with the digest of its bytes. */
   readonly read: Readonly<Record<string, string>>;
+  /** Where the module really lies: imports by relative paths start there. */
+  readonly module: string | null;
+  readonly found: Found;
   readonly code: Code;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 /** Times of files are as coarse as the kernel's tick. */
 const CLOCK_TICK_MS = 20;
 
@@ -69,29 +73,37 @@ export async function isCodeAsItWas(root: string, module: string, before: Code, 
 function recall(root: string, module: string, cache: Cache): Code | null {
   const remembered = cache.get('code', module) as Remembered | undefined;
   if (remembered?.format !== FORMAT) return null;
+  if (realPlace(root, path.resolve(root, module)) !== remembered.module || !areFound(root, remembered.found))
+    return null;
   for (const [file, digest] of Object.entries(remembered.read)) {
     if ((cache.look(path.resolve(root, file))?.digest ?? '') !== digest) return null;
   }
   return remembered.code;
 }
 
-/** The files (relative to the root) that the code digests of these nodes were made of. */
-export function codeFiles(nodes: readonly Node[], cache: Cache): string[] {
+/** What (relative to the root) the code digests of these nodes were made of: files, and folders that alone count as `FOLDER/.`. */
+export function codeFiles(root: string, nodes: readonly Node[], cache: Cache): string[] {
   const modules = new Set(nodes.flatMap(({ action }) => (action.kind === 'module' ? [action.path] : [])));
-  const readFor = (module: string) => (cache.get('code', module) as Remembered | undefined)?.read ?? {};
-  return [...modules].flatMap((module) => [module, ...Object.keys(readFor(module))]);
+  return [...modules].flatMap((module) => {
+    const { read = {}, found = {} } = (cache.get('code', module) ?? {}) as Partial<Remembered>;
+    return [module, ...Object.keys(read), ...foundBy(root, found)];
+  });
 }
 
 async function digestModule(root: string, module: string, cache: Cache): Promise<Result<Code, string>> {
   const esbuild = await import('esbuild');
   const startedMs = Date.now();
   const uses: PackageUse[] = [];
+  const linked: PackageUse[] = [];
   const result = await esbuild
     .build({
       ...bundleOptions(
         root,
         module,
-        packagesOutside((use) => uses.push(use)),
+        packagesOutside(
+          (use) => uses.push(use),
+          (use) => linked.push(use),
+        ),
       ),
       write: false,
       metafile: true,
@@ -116,18 +128,20 @@ async function digestModule(root: string, module: string, cache: Cache): Promise
     const from = path.dirname(path.resolve(root, file));
     for (const specifier of required.packages) uses.push({ specifier, from });
   }
-  const packages = packageVersions(root, uses);
+  const { packages, asked } = packageVersions(root, uses);
   const code: Code = { digest: await digestText(text), files, packages, ...(warnings.length > 0 ? { warnings } : {}) };
 
   const read: Record<string, string> = {};
-  for (const file of [...sources, ...deciding(root, inputs), ...manifestsOf(root, uses), ...LOCK_FILES])
+  for (const file of [...sources, ...deciding(root, inputs), ...versionFiles(root, [...uses, ...linked], asked)])
     read[file] = cache.look(path.resolve(root, file))?.digest ?? '';
-  // A file edited since esbuild may have read it would be remembered with a digest of what it was before.
-  const isYoung = (file: string) => {
-    const stat = statSync(path.resolve(root, file), { throwIfNoEntry: false });
-    return !stat || stat.ctimeMs >= startedMs - CLOCK_TICK_MS;
-  };
-  if (!sources.some(isYoung)) cache.put('code', module, { format: FORMAT, read, code } satisfies Remembered);
+  const found = foundPackages(root, [...uses, ...linked]);
+  const at = realPlace(root, path.resolve(root, module));
+  // What was edited since it may have been read would be remembered as what it was before.
+  const isYoung = (stat?: Stats) => stat !== undefined && stat.ctimeMs >= startedMs - CLOCK_TICK_MS;
+  const stats = Object.keys(read).map((file) => statSync(path.resolve(root, file), { throwIfNoEntry: false }));
+  const links = linksTo(root, found).map((link) => lstatSync(link));
+  const isSure = sources.every((file) => read[file] !== '') && ![...stats, ...links].some(isYoung);
+  if (isSure) cache.put('code', module, { format: FORMAT, read, module: at, found, code } satisfies Remembered);
   return ok(code);
 }
 

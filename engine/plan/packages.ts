@@ -1,19 +1,10 @@
 // The versions of npm packages that a task imports: a package counts with all that it depends on, as the lock file has it or,
-// where there is none, or another version is installed, as it lies in node_modules.
+// where there is none, or another version is installed, as it lies in node_modules. What said so is found.ts's to remember.
 import { readFileSync, realpathSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { sha256 } from '../../cache/index.ts';
 import { findPackage, type PackageUse, packageName } from './bundle.ts';
-
-/** Whatever installs packages writes one of them anew. */
-export const LOCK_FILES = [
-  'package-lock.json',
-  'node_modules/.package-lock.json',
-  'pnpm-lock.yaml',
-  'yarn.lock',
-  'bun.lock',
-];
 
 interface Manifest {
   readonly version?: string;
@@ -31,12 +22,18 @@ interface Packages {
   label(place: string): string;
 }
 
+export interface Versions {
+  readonly packages: Readonly<Record<string, string>>;
+  /** Folders (absolute) of the installed packages whose package.json was read for that. */
+  readonly asked: readonly string[];
+}
+
 /**
  * Maps each imported package to `version` or `version+closure`, where closure is a digest over the names and versions of
  * everything it depends on; a package that is not there is `absent`. One that is found elsewhere than from the root is
  * called by the folder that imports it, too.
  */
-export function packageVersions(root: string, uses: Iterable<PackageUse>): Record<string, string> {
+export function packageVersions(root: string, uses: Iterable<PackageUse>): Versions {
   const locked = lockedPackages(root);
   const installed = installedPackages(root);
   const versions = new Map<string, string>();
@@ -47,20 +44,8 @@ export function packageVersions(root: string, uses: Iterable<PackageUse>): Recor
     const called = place === installed.find(root, name) ? name : `${name} of ${path.relative(root, from)}`;
     versions.set(called, versionOf(name, from, locked, installed));
   }
-  return Object.fromEntries([...versions].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** The files (relative to the root) that say which version of these packages is installed. */
-export function manifestsOf(root: string, uses: Iterable<PackageUse>): string[] {
-  const files = new Set<string>();
-  for (const { specifier, from } of uses) {
-    if (isBuiltin(specifier)) continue;
-    const name = packageName(specifier);
-    files.add(
-      path.relative(root, path.join(findPackage(from, name) ?? `${root}/node_modules/${name}`, 'package.json')),
-    );
-  }
-  return [...files];
+  const packages = Object.fromEntries([...versions].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { packages, asked: installed.asked() };
 }
 
 function versionOf(name: string, from: string, locked: Packages | null, installed: Packages): string {
@@ -111,7 +96,7 @@ function lockedPackages(root: string): Packages | null {
   };
 }
 
-function installedPackages(root: string): Packages {
+function installedPackages(root: string): Packages & { asked(): string[] } {
   const manifests = new Map<string, Manifest>();
   const manifest = (place: string) => {
     const known = manifests.get(place) ?? readJson<Manifest>(path.join(place, 'package.json')) ?? {};
@@ -125,6 +110,7 @@ function installedPackages(root: string): Packages {
       return place === null ? null : realpathSync(place);
     },
     manifest,
+    asked: () => [...manifests.keys()],
     label: (place) => place.slice(place.lastIndexOf('node_modules/') + 'node_modules/'.length),
   };
 }

@@ -85,7 +85,7 @@ export interface QuietAnswer {
   readonly startedMs: number;
   readonly summary: RunSummary;
   readonly nodes: readonly Node[];
-  /** Files that code digests were made of, and the cache's index; relative to the root, or absolute. */
+  /** What code digests were made of, and the cache's index; relative to the root, or absolute. Of `FOLDER/.` only its own stat. */
   readonly files: readonly string[];
 }
 
@@ -136,7 +136,7 @@ function statAll(root: string, wanted: Iterable<string>, startedMs: number): Buf
     const { mtimeMs, ctimeMs } = stat;
     const tickMs = ctimeMs % 1000 === 0 && mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS;
     if (ctimeMs >= startedMs - tickMs) return false;
-    if (!stat.isDirectory()) return true;
+    if (!stat.isDirectory() || name.endsWith('/.')) return true;
     const inner = readdirSync(place);
     inFolders += inner.length;
     return inFolders <= MOST_IN_FOLDERS && inner.every((one) => visit(`${name}/${one}`));

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { createProject, type Project } from '../rigs/project.ts';
 
 let p: Project;
@@ -12,8 +12,10 @@ afterEach(() => p?.remove());
 const task = (imports: string, value: string) =>
   `import { writeFileSync } from 'node:fs';\n${imports}\nexport default { async run(ctx: any) { writeFileSync(ctx.output('o'), String(${value})); } };\n`;
 
+const PIPELINE = 'tasks: { t: { use: tasks/t.ts, out: { o: out/o } } }\n';
+
 async function projectWith(files: Record<string, string>): Promise<Project> {
-  p = createProject({ 'pipeline.yml': 'tasks: { t: { use: tasks/t.ts, out: { o: out/o } } }\n', ...files });
+  p = createProject({ 'pipeline.yml': PIPELINE, ...files });
   return p;
 }
 
@@ -110,6 +112,58 @@ test('the source of a package that is a link, in ESM and in CommonJS, with packa
   expect(await made()).toBe('222');
 });
 
+test('a link that is pointed at another folder, with a package.json of the same bytes', async () => {
+  await projectWith({
+    'tasks/t.ts': task("import { v } from 'lib';", 'v'),
+    ...library('one', 1),
+    ...library('two', 2),
+  });
+  mkdirSync(p.path('node_modules'));
+  link('../one', 'node_modules/lib');
+  expect(await made()).toBe('1');
+  link('../two', 'node_modules/lib');
+  expect(await made()).toBe('2');
+  link('../one', 'node_modules/lib');
+  const run = await p.run();
+  expect([...run.restored, ...run.ran]).toEqual(['t']);
+  expect(p.read('out/o')).toBe('1');
+});
+
+test('an installed package in whose place comes a link, and one that is found nearer by', async () => {
+  await projectWith({
+    'tasks/t.ts': task("import { v } from 'lib';", 'v'),
+    ...library('node_modules/lib', 1),
+    ...library('lib', 2),
+    ...library('near', 3),
+  });
+  expect(await made()).toBe('1');
+  rmSync(p.path('node_modules/lib'), { recursive: true });
+  link('../lib', 'node_modules/lib');
+  expect(await made()).toBe('2');
+  mkdirSync(p.path('tasks/node_modules'));
+  link('../../near', 'tasks/node_modules/lib');
+  expect(await made()).toBe('3');
+});
+
+test('a folder of tasks that is a link, and is pointed at another', async () => {
+  const code = { 'a/t.ts': task("import { v } from './v.ts';", 'v'), 'a/v.ts': 'export const v = 1;' };
+  await projectWith({ ...code, 'b/t.ts': code['a/t.ts'], 'b/v.ts': 'export const v = 2;' });
+  link('a', 'tasks');
+  expect(await made()).toBe('1');
+  link('b', 'tasks');
+  expect(await made()).toBe('2');
+});
+
+const library = (folder: string, value: number) => ({
+  [`${folder}/package.json`]: '{ "name": "lib", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
+  [`${folder}/index.js`]: `export const v = ${value};`,
+});
+
+function link(target: string, place: string): void {
+  rmSync(p.path(place), { force: true });
+  symlinkSync(target, p.path(place));
+}
+
 test('a workspace as npm makes it', async () => {
   await projectWith({
     'package.json': '{ "name": "root", "private": true, "workspaces": ["packages/*"], "dependencies": { "lib": "*" } }',
@@ -156,6 +210,35 @@ test('without a package-lock.json, what an installed package depends on, when an
   for (const [file, text] of Object.entries({ ...installed('1.0.0', '2.0.0'), 'pnpm-lock.yaml': '2' }))
     p.write(file, text);
   expect(await made()).toBe('2.0.0');
+});
+
+test('in a workspace, what a package that is installed above the project depends on, with a lock file there or without', async () => {
+  for (const locked of [true, false]) {
+    p?.remove();
+    const above = createProject(installed('1.0.0', '1.0.0'));
+    onTestFinished(() => above.remove());
+    if (locked) above.write('package-lock.json', lock('1.0.0'));
+    p = above.within('app');
+    p.write('pipeline.yml', PIPELINE);
+    p.write('tasks/t.ts', task("import v from 'pack';", 'v'));
+    expect(await made()).toBe('1.0.0');
+    for (const [file, text] of Object.entries(installed('1.0.0', '2.0.0'))) above.write(file, text);
+    expect(await made()).toBe('2.0.0');
+  }
+});
+
+test('in a workspace, a package that its lock file says came to lie nearer by the one that needs it', async () => {
+  const above = createProject(installed('1.0.0', '1.0.0'));
+  onTestFinished(() => above.remove());
+  p = above.within('app');
+  p.write('pipeline.yml', PIPELINE);
+  p.write('tasks/t.ts', task("import v from 'pack';", 'v'));
+  expect(await made()).toBe('1.0.0');
+  const nested = 'node_modules/pack/node_modules/inner';
+  above.write(`${nested}/package.json`, '{ "name": "inner", "version": "3.0.0" }');
+  above.write(`${nested}/index.js`, "module.exports = '3.0.0';");
+  above.write('node_modules/.package-lock.json', '{}');
+  expect(await made()).toBe('3.0.0');
 });
 
 test('a package of another version than the lock file says counts as it is installed', async () => {

@@ -42,6 +42,8 @@ export interface Project {
   dag(...words: string[]): Command;
   /** The same project, with these environment variables for its commands. */
   with(environment: Readonly<Record<string, string>>): Project;
+  /** A project in a folder of this one. */
+  within(folder: string): Project;
   /** Resolves when the file exists: how a test waits for a task without a clock. */
   until(file: string): Promise<void>;
   /** `dag run --json`, which must exit with `code`. */
@@ -89,6 +91,7 @@ function projectAt(root: string, environment: Readonly<Record<string, string>>):
       if (answer.code !== 0) throw new Error(answer.stderr);
       return (JSON.parse(answer.stdout) as { nodes: NodeStatus[] }).nodes;
     },
+    within: (folder) => projectAt(path.join(root, folder), environment),
     with: (more) => projectAt(root, { ...environment, ...more }),
     async until(file) {
       while (!existsSync(path.join(root, file))) await new Promise((resolve) => setTimeout(resolve, 10));
