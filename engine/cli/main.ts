@@ -92,8 +92,7 @@ function explain(error: unknown): number {
     process.stderr.write(`${error.message}\n`);
     return EXIT.usage;
   }
-  // By its name: the cache is not loaded for those who do without.
-  if (error instanceof Error && (error.name === 'Unhashable' || error.name === 'IndexInUse')) {
+  if (error instanceof Error && MENDABLE.has(error.name)) {
     process.stderr.write(`${red('error')}: ${error.message}\n`);
     return EXIT.usage;
   }
@@ -104,6 +103,9 @@ function explain(error: unknown): number {
   process.stderr.write(`${red('internal error')}: ${error instanceof Error ? error.stack : String(error)}\n`);
   return EXIT.failed;
 }
+
+/** By their names: cache and run are not loaded for those who do without. */
+const MENDABLE = new Set(['Unhashable', 'IndexInUse', 'CannotEnd']);
 
 const MACHINE_TROUBLE = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'ENOMEM', 'EMFILE']);
 

@@ -21,17 +21,20 @@ export const noNotes: Notes = { add() {}, clear() {} };
 export function notesIn(folder: string): Notes {
   const files = new Set<string>();
   const remove = (file: string) => {
-    files.delete(file);
-    rmSync(file, { force: true });
+    if (files.delete(file)) rmSync(file, { force: true });
   };
   return {
     add(process) {
       if (process.pid === undefined) return;
-      if (files.size === 0) mkdirSync(folder, { recursive: true });
       const file = path.join(folder, String(process.pid));
       const note: Note = { child: processOf(process.pid), engine: identify() };
-      files.add(file);
-      writeFileSync(file, JSON.stringify(note));
+      try {
+        if (files.size === 0) mkdirSync(folder, { recursive: true });
+        files.add(file);
+        writeFileSync(file, JSON.stringify(note));
+      } catch {
+        // A full disk, say. It runs already, and is needed only if we are killed.
+      }
       process.once('exit', () => remove(file));
     },
     clear: () => [...files].forEach(remove),

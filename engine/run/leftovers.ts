@@ -1,30 +1,42 @@
 // What a killed run left running: its commands would write into the outputs of the next run. Those that its notes name and
 // that are still the same processes are ended, with all of their groups: asked first, then killed.
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DEAD, isAlive, processOf } from '../../cache/index.ts';
 import type { Note } from '../exec/notes.ts';
 
 const GRACE_MS = 3000;
+/** What hangs in a driver or a network file system is not ended by being killed. */
+const KILL_MS = 10_000;
 const POLL_MS = 20;
 
-/** To be called under the project's lock. Returns what was ended, for a person. */
-export async function endLeftovers(folder: string, root: string): Promise<string[]> {
-  if (!existsSync(folder)) return [];
-  const ended: string[] = [];
+/** What is left running is another user's, or hangs: a person must see to it. */
+export class CannotEnd extends Error {
+  override readonly name = 'CannotEnd';
+}
+
+interface Ending {
+  /** Told what is about to be ended, for a person. */
+  tell(message: string): void;
+  stopped(): boolean;
+}
+
+/** To be called under the project's lock. Returns early when stopped. Throws `CannotEnd`. */
+export async function endLeftovers(folder: string, root: string, { tell, stopped }: Ending): Promise<void> {
+  if (!existsSync(folder)) return;
+  const place = realpathSync(root);
   for (const name of readdirSync(folder)) {
     const file = path.join(folder, name);
     const note = readNote(file);
     if (note && isAlive(note.engine)) continue; // Of an audit, which takes no lock.
-    const members = note ? membersOf(note, root) : [];
+    const members = note ? membersOf(note, place) : [];
     if (note && members.length > 0) {
       const what = members.map(describe).join('; ');
-      await endGroup(note, root);
-      ended.push(`ended what a killed run (process ${note.engine.pid}) had left running: ${what}`);
+      tell(`ending what a killed run (process ${note.engine.pid}) had left running: ${what}`);
+      if (!(await endGroup(note, place, stopped))) return;
     }
     rmSync(file, { force: true });
   }
-  return ended;
 }
 
 function readNote(file: string): Note | null {
@@ -35,11 +47,17 @@ function readNote(file: string): Note | null {
   }
 }
 
-async function endGroup(note: Note, root: string): Promise<void> {
+/** False: stopped before it had ended. */
+async function endGroup(note: Note, root: string, stopped: () => boolean): Promise<boolean> {
   signal(note.child.pid, 'SIGTERM');
-  const deadline = performance.now() + GRACE_MS;
-  while (membersOf(note, root).length > 0) {
-    if (performance.now() > deadline) signal(note.child.pid, 'SIGKILL');
+  const askedMs = performance.now();
+  for (;;) {
+    const members = membersOf(note, root);
+    if (members.length === 0) return true;
+    if (stopped()) return false;
+    const waitedMs = performance.now() - askedMs;
+    if (waitedMs > GRACE_MS + KILL_MS) throw cannotEnd(members, 'it does not end though it was killed');
+    if (waitedMs > GRACE_MS) signal(note.child.pid, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
@@ -47,9 +65,16 @@ async function endGroup(note: Note, root: string): Promise<void> {
 function signal(group: number, name: NodeJS.Signals): void {
   try {
     process.kill(-group, name);
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM') throw cannotEnd([group], "it is another user's");
     // It is gone.
   }
+}
+
+function cannotEnd(pids: readonly number[], why: string): CannotEnd {
+  return new CannotEnd(
+    `what a killed run left running cannot be ended: ${pids.map(describe).join('; ')}: ${why}. It may write into the outputs of this run: end it, then run again.`,
+  );
 }
 
 /** PIDs of the group, when it is the one that was noted: a number may have come to mean another by now. */

@@ -59,8 +59,10 @@ function createContext(request: RunRequest, stopper: Stopper): Context {
 async function conduct(run: Context): Promise<Outcome> {
   const startedMs = performance.now();
   run.listener({ type: 'run-started', runId: run.runId, profile: run.pipeline.profile, nodes: run.nodes.length });
-  for (const message of await endLeftovers(run.places.running, run.pipeline.root))
-    run.listener({ type: 'note', message });
+  await endLeftovers(run.places.running, run.pipeline.root, {
+    tell: (message) => run.listener({ type: 'note', message }),
+    stopped: run.stopper.stopped,
+  });
   const rest = settleFresh(run);
   if (rest.length > 0) await runRest(run, rest);
   const interrupted = run.stopper.stopped();

@@ -287,7 +287,7 @@ describe('ctx.each', () => {
     const p = wordsProject({ ...many(20), w0010: 'hold' });
     await (await untilItWaits(p)).orphan();
     const run = p.dag('run');
-    await run.prints('ended what a killed run');
+    await run.prints('ending what a killed run');
     p.write('go/now', '');
     expect((await run).code).toBe(0);
     await expectAsAClean(p);
