@@ -48,8 +48,9 @@ export async function codeOf(
 ): Promise<Map<string, Result<Code, string>>> {
   const codes = new Map<string, Result<Code, string>>();
   const unknown: string[] = [];
+  const known = new Map<string, string | null>();
   for (const module of modules) {
-    const code = recall(root, module, cache);
+    const code = recall(root, module, cache, known);
     if (code) codes.set(module, ok(code));
     else unknown.push(module);
   }
@@ -70,11 +71,11 @@ export async function isCodeAsItWas(root: string, module: string, before: Code, 
   return code.ok && code.value.digest === before.digest && isDeepStrictEqual(code.value.packages, before.packages);
 }
 
-function recall(root: string, module: string, cache: Cache): Code | null {
+function recall(root: string, module: string, cache: Cache, known: Map<string, string | null>): Code | null {
   const remembered = cache.get('code', module) as Remembered | undefined;
   if (remembered?.format !== FORMAT) return null;
-  if (realPlace(root, path.resolve(root, module)) !== remembered.module || !areFound(root, remembered.found))
-    return null;
+  if (realPlace(root, path.resolve(root, module)) !== remembered.module) return null;
+  if (!areFound(root, remembered.found, known)) return null;
   for (const [file, digest] of Object.entries(remembered.read)) {
     if ((cache.look(path.resolve(root, file))?.digest ?? '') !== digest) return null;
   }

@@ -23,8 +23,14 @@ export function foundPackages(root: string, uses: readonly PackageUse[]): Found 
   return found;
 }
 
-export function areFound(root: string, found: Found): boolean {
-  return eachOf(found).every(([folder, name, place]) => whereIs(root, path.resolve(root, folder), name) === place);
+/** Whether packages are still found there. `known`: what earlier calls saw. */
+export function areFound(root: string, found: Found, known: Map<string, string | null>): boolean {
+  return eachOf(found).every(([folder, name, place]) => {
+    const use = `${folder}\0${name}`;
+    const now = known.get(use) ?? whereIs(root, path.resolve(root, folder), name);
+    known.set(use, now);
+    return now === place;
+  });
 }
 
 /** Where a path really lies, relative to the root; null when nothing is there. */
