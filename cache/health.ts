@@ -13,7 +13,7 @@ import { basename, dirname, join } from 'node:path';
 import { livingOwner, tryLock } from './lock.ts';
 import { faultOf, headFault } from './pages.ts';
 import { bootNumber, identify, isAlive } from './process.ts';
-import { rebuildIndex } from './repair.ts';
+import { rebuildIndex, removeUnfinishedCopies } from './repair.ts';
 
 export interface Health {
   /** What was found and done, for a person; null when the index was whole or is new. */
@@ -125,6 +125,7 @@ function repairAlone({ index, open }: Place, mine: string): string | null | fals
   if (living.length > 0) return fault === null ? null : false;
   const found = fault ?? inside(index, dead);
   const repaired = found === null ? null : rebuildIndex(index, found);
+  if (dead.length > 0) removeUnfinishedCopies(index);
   for (const name of dead) rmSync(join(open, name), { force: true });
   return repaired;
 }

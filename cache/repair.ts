@@ -1,6 +1,16 @@
 // A new index in the place of a damaged one: what the copy of an earlier run has, and over it all that can be read of the
 // damaged one. What says itself what it should be (trees and small files by their digests, JSON by its checksum) is checked on the way; what is wrong is left out.
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Database as Lmdb, open } from 'lmdb';
 import { decodeJson } from './json.ts';
@@ -22,9 +32,9 @@ export function rebuildIndex(index: string, fault: string): string {
   const copied = existsSync(copy) ? readInto(fresh, copy) : null;
   const { read, lost } = readInto(fresh, index);
   const aside = setAside(index, fresh);
-  const own = lost === 0 ? `all ${read} entries` : `${read} entries`;
-  const more = copied ? `, over the ${copied.read} of the copy made after an earlier run` : '; there was no copy of it';
-  return `the cache's index ${index} was damaged: ${fault}. It was moved to ${aside} and made anew of what could be read, ${own}${more}. What it no longer knows is made again.`;
+  const own = read === 0 ? 'none' : lost === 0 ? `all ${read}` : `${read}`;
+  const copies = copied ? `${copied.read} entries from the copy made after an earlier run` : 'there was no copy of it';
+  return `the cache's index ${index} was damaged: ${fault}. It was moved to ${aside} and made anew: ${copies}, ${own} from the damaged file. What it no longer knows is made again.`;
 }
 
 interface Reading {
@@ -73,6 +83,13 @@ function setAside(index: string, fresh: string): string {
   renameSync(fresh, index);
   removeWithLock(fresh);
   return aside;
+}
+
+/** Copies that killed processes were making. Nobody may have the index open. */
+export function removeUnfinishedCopies(index: string): void {
+  const start = `${basename(copyOfIndex(index))}.`;
+  for (const name of readdirSync(dirname(index)))
+    if (name.startsWith(start)) rmSync(join(dirname(index), name), { force: true });
 }
 
 function removeWithLock(file: string): void {

@@ -180,9 +180,9 @@ const TOLD: Record<LeftoverKind, string> = {
   code: 'bundled code of earlier runs',
   scratch: 'scratch of keys that no node has any more',
   items: 'remembered items of nodes that are no more',
-  staging: 'staging of runs that were killed',
+  staging: 'staging of runs that ended early',
   claims: 'claims that nobody holds',
-  damaged: 'damaged files that were set aside',
+  damaged: 'damaged files that were set aside over a week ago',
 };
 
 function sumsOf(leftovers: readonly Leftover[]): Record<string, { count: number; bytes: number }> {

@@ -9,7 +9,7 @@ export type LeftoverKind = 'code' | 'scratch' | 'items' | 'staging' | 'claims' |
 
 export interface Leftover {
   readonly kind: LeftoverKind;
-  readonly path: string;
+  readonly paths: readonly string[];
   readonly bytes: number;
 }
 
@@ -26,23 +26,49 @@ export function projectLeftovers(places: Places, { nodes, isWanted }: Wanted): L
   return [
     ...inside('code', places.code),
     ...inside('staging', places.staging),
-    // KEY is the folder, KEY.turns.json says how long its node ran.
-    ...inside('scratch', places.scratch).filter((found) => !isWanted(path.basename(found.path, '.turns.json'))),
-    ...inside('items', places.each).filter((found) => !kept.has(path.basename(found.path))),
+    ...leftovers('scratch', places.scratch, scratchIn(places.scratch, isWanted)),
+    ...inside('items', places.each, (name) => !kept.has(name)),
   ];
 }
 
-/** In the cache, `dir`. */
-export function cacheLeftovers(dir: string): { readonly claims: Leftover[]; readonly damaged: Leftover[] } {
-  return { claims: inside('claims', path.join(dir, 'claims')), damaged: inside('damaged', path.join(dir, 'damaged')) };
+/** KEY is the folder, KEY.turns.json says how long its node ran. */
+function scratchIn(folder: string, isWanted: Wanted['isWanted']): string[][] {
+  const byKey = new Map<string, string[]>();
+  for (const name of namesIn(folder)) {
+    const key = path.basename(name, '.turns.json');
+    byKey.set(key, [...(byKey.get(key) ?? []), name]);
+  }
+  return [...byKey].filter(([key]) => !isWanted(key)).map(([, names]) => names);
 }
 
-export function remove(leftovers: readonly Leftover[]): void {
-  for (const { path: place } of leftovers) rmSync(place, { recursive: true, force: true });
+/** What was damaged is evidence, for somebody to look at. */
+const DAMAGED_KEPT_MS = 7 * 24 * 3600 * 1000;
+
+export interface CacheLeftovers {
+  readonly claims: Leftover[];
+  readonly damaged: Leftover[];
+}
+
+/** In the cache, `dir`. */
+export function cacheLeftovers(dir: string, nowMs = Date.now()): CacheLeftovers {
+  const folder = path.join(dir, 'damaged');
+  const damaged = inside('damaged', folder, (name) => cameBefore(path.join(folder, name), nowMs - DAMAGED_KEPT_MS));
+  return { claims: inside('claims', path.join(dir, 'claims')), damaged };
+}
+
+/** Renaming and linking set the ctime, unlike the mtime. */
+function cameBefore(place: string, ms: number): boolean {
+  const stat = lstatSync(place, { throwIfNoEntry: false });
+  return stat !== undefined && stat.ctimeMs < ms;
+}
+
+export function remove(found: readonly Leftover[]): void {
+  for (const { paths } of found) for (const place of paths) rmSync(place, { recursive: true, force: true });
 }
 
 /** All claims at once, by a rename; what is to be removed then lies beside. */
 export function takeClaimsAway(dir: string): void {
+  removeTakenClaims(dir); // A killed collection may have had our number.
   renameSync(path.join(dir, 'claims'), path.join(dir, `claims-${process.pid}`));
 }
 
@@ -51,10 +77,19 @@ export function removeTakenClaims(dir: string): void {
     if (/^claims-\d+$/.test(name)) rmSync(path.join(dir, name), { recursive: true, force: true });
 }
 
-function inside(kind: LeftoverKind, folder: string): Leftover[] {
-  return namesIn(folder).map((name) => {
-    const place = path.join(folder, name);
-    return { kind, path: place, bytes: bytesOf(place) };
+function inside(kind: LeftoverKind, folder: string, isOne: (name: string) => boolean = () => true): Leftover[] {
+  const names = namesIn(folder).filter(isOne);
+  return leftovers(
+    kind,
+    folder,
+    names.map((name) => [name]),
+  );
+}
+
+function leftovers(kind: LeftoverKind, folder: string, groups: readonly string[][]): Leftover[] {
+  return groups.map((names) => {
+    const paths = names.map((name) => path.join(folder, name));
+    return { kind, paths, bytes: paths.reduce((sum, place) => sum + bytesOf(place), 0) };
   });
 }
 

@@ -1,6 +1,7 @@
 // gc and what runs left behind: what goes, what stays because somebody may take it up again, and that a build loses nothing.
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import { cacheLeftovers, takeClaimsAway } from '../../engine/state/leftovers.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 
 const open: Project[] = [];
@@ -120,6 +121,40 @@ export default { async run(ctx) {
     expect(existsSync(claims)).toBe(false);
     p.edit('pipeline.yml', 'word: one', 'word: two');
     expect((await shared.run()).ran).toEqual(['big']);
+  });
+
+  test('claims are taken away though a killed collection of the same number left some', () => {
+    const p = createProject({ 'claims/new/1': '', [`claims-${process.pid}/old/1`]: '' });
+    open.push(p);
+    takeClaimsAway(p.root);
+    expect(readdirSync(p.root)).toEqual([`claims-${process.pid}`]);
+    expect(readdirSync(p.path(`claims-${process.pid}`))).toEqual(['new']);
+  });
+
+  test('what was set aside as damaged stays for a week', async () => {
+    const p = trying();
+    await p.dag('run');
+    truncateSync(p.path('.dag/v1/index.mdb'), 5000);
+    const answer = await p.dag('gc', '--json');
+    expect(answer.stderr).toMatch(/entries from the copy|there was no copy/);
+    expect(answer.stderr).toContain('none from the damaged file');
+    expect(JSON.parse(answer.stdout).leftovers).not.toHaveProperty('damaged');
+    const [name] = readdirSync(p.path('.dag/v1/damaged'));
+    const later = (days: number) => cacheLeftovers(p.path('.dag/v1'), Date.now() + days * 24 * 3600 * 1000).damaged;
+    expect(later(6)).toEqual([]);
+    expect(later(8)).toEqual([{ kind: 'damaged', paths: [p.path(`.dag/v1/damaged/${name}`)], bytes: 5000 }]);
+  });
+
+  test('a scratch folder and what says how long its node ran are one', async () => {
+    const p = trying();
+    await p.dag('run');
+    const [key] = readdirSync(p.path('.dag/scratch'));
+    p.write(`.dag/scratch/${key}.turns.json`, '{}');
+    p.write('tasks/a.mjs', module('good'));
+    await p.run();
+    p.write(`.dag/scratch/${key}/part`, 'x');
+    expect((await gc(p)).leftovers.scratch).toEqual({ count: 1, bytes: 3 });
+    expect(existsSync(p.path(`.dag/scratch/${key}.turns.json`))).toBe(false);
   });
 
   test('what stays since another machine may have the cache open is told, with the file to remove', async () => {
