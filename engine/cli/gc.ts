@@ -164,12 +164,15 @@ function matching({ cache, pipeline, places }: Session, word: string): Pin[] {
 function print(found: Collection, nodes: readonly string[], leftovers: readonly Leftover[], dryRun: boolean): void {
   const out = (line: string) => process.stdout.write(`${line}\n`);
   for (const [task, count] of countByTask(nodes)) out(dim(`${count} ${count === 1 ? 'result' : 'results'} of ${task}`));
-  const verb = dryRun ? 'would free' : 'freed';
-  out(
-    `${bold(`${verb} ${size(found.bytes)}`)}: ${found.objects} files, ${found.records} results; ${size(found.keptBytes)} stay`,
-  );
-  for (const [kind, { count, bytes }] of Object.entries(sumsOf(leftovers)))
-    out(`${verb} ${size(bytes)}: ${count} × ${TOLD[kind as LeftoverKind]}`);
+  const parts = Object.entries(sumsOf(leftovers)).map(([kind, { count, bytes }]) => ({
+    bytes,
+    what: `${count} × ${TOLD[kind as LeftoverKind]}`,
+  }));
+  if (found.bytes + found.objects + found.records > 0)
+    parts.unshift({ bytes: found.bytes, what: `${found.objects} files, ${found.records} results` });
+  const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  out(`${bold(`${dryRun ? 'would free' : 'freed'} ${size(total)}`)}; ${size(found.keptBytes)} of results stay`);
+  for (const { bytes, what } of parts) out(`  ${size(bytes)}: ${what}`);
   if (found.youngBytes === 0) return;
   const since = found.builds.map((build) => build.since).sort()[0];
   out(yellow(`${size(found.youngBytes)} more when the build that runs since ${since} has ended`));
