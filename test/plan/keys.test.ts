@@ -19,11 +19,11 @@ async function projectWith(files: Record<string, string>): Promise<Project> {
   return p;
 }
 
-/** Runs, and returns what the task wrote; it must be fresh afterwards. */
+/** Runs, and returns what the task wrote; it must be fresh afterwards, until the runs without work are told by stats alone. */
 async function made(): Promise<string> {
   const answer = await p.dag('run');
   expect(answer.code, answer.stderr).toBe(0);
-  expect((await p.run()).ran).toEqual([]);
+  for (let looks = 0; looks < 2; looks++) expect((await p.run()).ran).toEqual([]);
   return p.read('out/o');
 }
 
