@@ -345,6 +345,7 @@ function ownFree(file: File, key: Buffer, list: Buffer): void {
     own(file, entry, pages, 'a list of free pages');
     pages = 1;
   }
+  if (pages !== 1) file.wrong('a list of free pages ends in a number of pages');
 }
 
 /** LMDB ends them with a zero byte. */

@@ -37,7 +37,9 @@ export interface Run {
 
 export function startRun(request: RunRequest): Run {
   const stopper = createStopper();
-  return { finished: conduct(createContext(request, stopper)), stop: stopper.stop };
+  const run = createContext(request, stopper);
+  // Not before the caller has what it needs to stop it.
+  return { finished: Promise.resolve().then(() => conduct(run)), stop: stopper.stop };
 }
 
 function createContext(request: RunRequest, stopper: Stopper): Context {

@@ -184,7 +184,7 @@ test('bytes flipped anywhere in the index never make a wrong result, and two run
       if (first.code !== 0) expect(await p.run()).toMatchObject({ ok: true });
       expect(outputsOf(p)).toEqual(cleanOutputs(number));
     }),
-    { numRuns: all ? 300 : 30 },
+    all ? { numRuns: 300 } : { numRuns: 30, seed: 1 }, // New places are for the long form to find.
   );
   expect(existsSync(p.path(INDEX))).toBe(true);
 }, 1_200_000);
