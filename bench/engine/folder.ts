@@ -9,7 +9,18 @@ const REPEATS = 5;
 
 export function benchFolder(files: number, dag: string): void {
   const root = mkdtempSync(path.join(os.tmpdir(), 'dag-bench-folder-'));
-  const git = (...words: string[]) => ['git', '-c', 'user.name=b', '-c', 'user.email=b', ...words];
+  const git = (...words: string[]) => [
+    'git',
+    '-c',
+    'gc.auto=0',
+    '-c',
+    'maintenance.auto=false',
+    '-c',
+    'user.name=b',
+    '-c',
+    'user.email=b',
+    ...words,
+  ];
   const run = [process.execPath, dag, 'run'];
   try {
     mkdirSync(path.join(root, 'data'));
