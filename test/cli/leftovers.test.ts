@@ -35,8 +35,8 @@ export default { run(ctx) { writeFileSync(ctx.scratch + '/part', '${text}'.repea
     p.write('tasks/a.mjs', module('two'));
     expect((await p.dag('run')).code).toBe(1);
     expect(scratches(p)).toBe(2);
-    mkdirSync(p.path('.dag/each/0123456789abcdef/work'), { recursive: true });
-    p.write('.dag/each/0123456789abcdef/work/item', 'x'.repeat(500));
+    mkdirSync(p.path('.dag/each/0123456789abcdef'), { recursive: true });
+    p.write('.dag/each/0123456789abcdef/item', 'x'.repeat(500));
     const told = await gc(p, '--dry-run');
     expect(told.leftovers).toMatchObject({
       code: { count: 2 },

@@ -115,8 +115,8 @@ test('the source of a package that is a link, in ESM and in CommonJS, with packa
 test('a link that is pointed at another folder, with a package.json of the same bytes', async () => {
   await projectWith({
     'tasks/t.ts': task("import { v } from 'lib';", 'v'),
-    ...library('one', 1),
-    ...library('two', 2),
+    ...packageAt('one', 1),
+    ...packageAt('two', 2),
   });
   mkdirSync(p.path('node_modules'));
   link('../one', 'node_modules/lib');
@@ -132,9 +132,9 @@ test('a link that is pointed at another folder, with a package.json of the same 
 test('an installed package in whose place comes a link, and one that is found nearer by', async () => {
   await projectWith({
     'tasks/t.ts': task("import { v } from 'lib';", 'v'),
-    ...library('node_modules/lib', 1),
-    ...library('lib', 2),
-    ...library('near', 3),
+    ...packageAt('node_modules/lib', 1),
+    ...packageAt('lib', 2),
+    ...packageAt('near', 3),
   });
   expect(await made()).toBe('1');
   rmSync(p.path('node_modules/lib'), { recursive: true });
@@ -154,7 +154,7 @@ test('a folder of tasks that is a link, and is pointed at another', async () => 
   expect(await made()).toBe('2');
 });
 
-const library = (folder: string, value: number) => ({
+const packageAt = (folder: string, value: number) => ({
   [`${folder}/package.json`]: '{ "name": "lib", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
   [`${folder}/index.js`]: `export const v = ${value};`,
 });
