@@ -8,19 +8,20 @@ import { CLASSES } from '../../tasks/classes.ts';
 import { randomStream, shuffled } from '../../tasks/learning/loader/random.ts';
 import { auc } from '../../tasks/metrics.ts';
 import { readPredictions } from '../../tasks/tables/predictions.ts';
-import { bundleTask, drawImages, makeScratch, type Row, removeScratch, runTask, writeFold } from './train_rig.ts';
+import {
+  bundleTask,
+  drawImages,
+  makeScratch,
+  type Row,
+  removeScratch,
+  runTask,
+  TINY_MODEL,
+  writeFold,
+} from './train_rig.ts';
 
 const IMAGES = 480;
 const PARAMS = {
-  model: {
-    name: 'tiny',
-    arch: 'efficientnet',
-    width: 0.25,
-    depth: 0.25,
-    input: 32,
-    images: 'adjacent_hu',
-    cv_scheme: 'v1',
-  },
+  model: TINY_MODEL,
   epochs: 6,
   patience: 6,
   batch: 16,

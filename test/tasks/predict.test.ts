@@ -7,7 +7,7 @@ import { InputError, type Task } from '../../engine/task.ts';
 import { TTA_VIEWS } from '../../tasks/learning/augment.ts';
 import { load } from '../../tasks/learning/loader/load.ts';
 import { sigmoid } from '../../tasks/learning/predictions.ts';
-import { createPredictor, exportOnnx, initialise, type ModelSpec, type Tensors } from '../../tasks/learning/trainer.ts';
+import { createPredictor, exportOnnx, initialise, type Tensors } from '../../tasks/learning/trainer.ts';
 import { type Predictions, readPredictions, writePredictions } from '../../tasks/tables/predictions.ts';
 import {
   bundleDriver,
@@ -18,10 +18,11 @@ import {
   removeScratch,
   runLimited,
   runTask,
+  TINY_MODEL,
+  TINY_NETWORK,
 } from './train_rig.ts';
 
-const NETWORK: ModelSpec = { name: 'tiny', arch: 'efficientnet', width: 0.25, depth: 0.25, input: 32 };
-const MODEL = { ...NETWORK, images: 'brain_subdural_bone', cv_scheme: 'v1' };
+const MODEL = { ...TINY_MODEL, images: 'brain_subdural_bone' };
 
 let scratch: string;
 let predict: Task<unknown>;
@@ -34,7 +35,7 @@ function table(names: readonly string[], value: number): Predictions {
 
 /** Initial weights, and running variances such that the signal reaches the logits as in a trained network. */
 function livelyWeights(seed: number): Tensors {
-  const weights = initialise(NETWORK, seed);
+  const weights = initialise(TINY_NETWORK, seed);
   for (const [name, { data }] of weights) if (name.endsWith('running_var')) data.fill(0.1);
   return weights;
 }
@@ -45,7 +46,7 @@ beforeAll(async () => {
   images = (await drawImages(at('png'), 'ID', 11, 3)).map(({ image }) => image);
   writeFileSync(at('png', 'notes.txt'), 'not an image');
   for (const fold of [0, 1]) {
-    writeFileSync(at(`${fold}.onnx`), exportOnnx(NETWORK, livelyWeights(fold), {}));
+    writeFileSync(at(`${fold}.onnx`), exportOnnx(TINY_NETWORK, livelyWeights(fold), {}));
   }
   writePredictions(at('0.csv'), table(['c', 'a'], 0.25));
   writePredictions(at('1.csv'), table(['d', 'b'], 0.75));
@@ -124,7 +125,7 @@ test('a network of another input size is refused by name', async () => {
 const limitsMemory = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
 
 test.runIf(limitsMemory)('pictures that do not fit into memory at once are told, with what to set', async () => {
-  const large = { ...NETWORK, input: 768 };
+  const large = { ...TINY_NETWORK, input: 768 };
   writeFileSync(at('large.onnx'), exportOnnx(large, livelyWeights(0), {}));
   await drawImages(at('many'), 'MANY', 12, 4);
   const driver = await bundleDriver(scratch, 'predict');

@@ -22,20 +22,12 @@ import {
   removeScratch,
   runLimited,
   runTask,
+  TINY_MODEL,
   writeFold,
 } from './train_rig.ts';
 
-const MODEL = {
-  name: 'tiny',
-  arch: 'efficientnet',
-  width: 0.25,
-  depth: 0.25,
-  input: 32,
-  images: 'adjacent_hu',
-  cv_scheme: 'v1',
-};
 const PARAMS = {
-  model: MODEL,
+  model: TINY_MODEL,
   epochs: 3,
   patience: 3,
   batch: 8,
@@ -146,7 +138,7 @@ test.runIf(limitsMemory)(
     const params = { ...PARAMS, batch: 64, epochs: 1 };
     const trainWith = (model: object) =>
       runLimited(driver, 1600, {
-        params: { ...params, model: { ...MODEL, input: 384, ...model } },
+        params: { ...params, model: { ...TINY_MODEL, input: 384, ...model } },
         inputs,
         folder: at('large'),
       });
@@ -169,7 +161,7 @@ function runAndKill(driver: string, name: string, moment: number): Promise<NodeJ
 }
 
 test('a model’s own epochs, batch and learning rate come before the pipeline’s', async () => {
-  await run('own', { params: { model: { ...MODEL, epochs: 1, batch: 16, lr: 0.0005 } } });
+  await run('own', { params: { model: { ...TINY_MODEL, epochs: 1, batch: 16, lr: 0.0005 } } });
   const history = JSON.parse(output('own', 'history').toString());
   expect(history.map(({ lr }: { lr: number }) => lr)).toEqual([0.0005]);
 });
@@ -177,7 +169,7 @@ test('a model’s own epochs, batch and learning rate come before the pipeline�
 test('a batch in parts, averaged weights and smoothed labels are asked for by the model or by the pipeline', async () => {
   const said: string[] = [];
   const asked = { batch: 16, micro_batch: 4, ema: 0.9, label_smoothing: 0.05, epochs: 1 };
-  await run('refined', { said, params: { model: { ...MODEL, ...asked } } });
+  await run('refined', { said, params: { model: { ...TINY_MODEL, ...asked } } });
   expect(said).toContain('32 training images, 12 for validation, batch 16 in parts of 4');
   await run('pipeline', { params: asked });
   for (const name of OUTPUTS) expect(output('pipeline', name).equals(output('refined', name))).toBe(true);
@@ -275,7 +267,7 @@ test('wrong input is one clear line before anything is computed', async () => {
   writeFold(at('wrong.csv'), [...rows.slice(32), { ...rows[43]!, image: 'ID_gone' }]);
   await expect(run('wrong', { inputs })).rejects.toThrow(/png lacks the PNG of 1 image: ID_gone$/);
   await expect(run('wrong', { params: { batch: 0 } })).rejects.toThrow(/batch/);
-  await expect(run('wrong', { params: { model: { ...MODEL, widht: 1 } } })).rejects.toThrow(/widht/);
+  await expect(run('wrong', { params: { model: { ...TINY_MODEL, widht: 1 } } })).rejects.toThrow(/widht/);
   rmSync(at('wrong.csv'));
   expect(existsSync(at('wrong', 'weights'))).toBe(false);
 });

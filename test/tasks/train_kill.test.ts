@@ -6,19 +6,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createRandom } from '../../tasks/learning/random.ts';
-import { bundleDriver, drawImages, makeScratch, removeScratch, writeFold } from './train_rig.ts';
+import { bundleDriver, drawImages, makeScratch, removeScratch, TINY_MODEL, writeFold } from './train_rig.ts';
 
 const KILLS = Number(process.env.DAG_KILLS ?? 3);
 const PARAMS = {
-  model: {
-    name: 'tiny',
-    arch: 'efficientnet',
-    width: 0.25,
-    depth: 0.25,
-    input: 32,
-    images: 'adjacent_hu',
-    cv_scheme: 'v1',
-  },
+  model: TINY_MODEL,
   epochs: 16,
   patience: 16,
   batch: 8,

@@ -8,7 +8,12 @@ import sharp from 'sharp';
 import type { Task, TaskContext } from '../../engine/task.ts';
 import { CLASSES } from '../../tasks/classes.ts';
 import { createRandom, type Random } from '../../tasks/learning/random.ts';
+import type { ModelSpec } from '../../tasks/learning/trainer.ts';
 import { writeCsv } from '../../tasks/tables/csv.ts';
+
+/** The smallest network that learns what `drawImages` draws, and the model of pipeline.yml that it is in. */
+export const TINY_NETWORK: ModelSpec = { name: 'tiny', arch: 'efficientnet', width: 0.25, depth: 0.25, input: 32 };
+export const TINY_MODEL = { ...TINY_NETWORK, images: 'adjacent_hu', cv_scheme: 'v1' };
 
 /** A scratch folder inside the project, where a bundle finds its packages. */
 export function makeScratch(): string {

@@ -7,12 +7,19 @@ import type { Task } from '../../engine/task.ts';
 import { TTA_VIEWS } from '../../tasks/learning/augment.ts';
 import { load } from '../../tasks/learning/loader/load.ts';
 import { sigmoid } from '../../tasks/learning/predictions.ts';
-import { createPredictor, exportOnnx, initialise, type ModelSpec } from '../../tasks/learning/trainer.ts';
+import { createPredictor, exportOnnx, initialise } from '../../tasks/learning/trainer.ts';
 import { readPredictions, writePredictions } from '../../tasks/tables/predictions.ts';
-import { bundleTask, drawImages, type Job, makeScratch, removeScratch, runTask } from './train_rig.ts';
+import {
+  bundleTask,
+  drawImages,
+  type Job,
+  makeScratch,
+  removeScratch,
+  runTask,
+  TINY_MODEL,
+  TINY_NETWORK,
+} from './train_rig.ts';
 
-const NETWORK: ModelSpec = { name: 'tiny', arch: 'efficientnet', width: 0.25, depth: 0.25, input: 32 };
-const MODEL = { ...NETWORK, images: 'adjacent_hu', cv_scheme: 'v1' };
 const FOLDS = [0, 1];
 
 let scratch: string;
@@ -27,9 +34,9 @@ beforeAll(async () => {
   tta = await bundleTask(scratch, 'tta');
   images = (await drawImages(at('png'), 'ID', 11, 3)).map(({ image }) => image);
   for (const fold of FOLDS) {
-    const weights = initialise(NETWORK, fold);
+    const weights = initialise(TINY_NETWORK, fold);
     for (const [name, { data }] of weights) if (name.endsWith('running_var')) data.fill(0.1);
-    writeFileSync(at(`${fold}.onnx`), exportOnnx(NETWORK, weights, {}));
+    writeFileSync(at(`${fold}.onnx`), exportOnnx(TINY_NETWORK, weights, {}));
     const values = new Float64Array(ofFold(fold).length * 6).fill(0.5);
     writePredictions(at(`${fold}.csv`), { images: ofFold(fold), values });
   }
@@ -38,7 +45,7 @@ afterAll(() => removeScratch(scratch));
 
 function run(name: string, params: object = {}, job: Partial<Job> = {}): Promise<void> {
   const inputs = { onnx: [at('0.onnx'), at('1.onnx')], oof: [at('0.csv'), at('1.csv')], images: [at('png')] };
-  return runTask(tta, { ...job, params: { model: MODEL, batch: 16, ...params }, inputs, folder: at(name) });
+  return runTask(tta, { ...job, params: { model: TINY_MODEL, batch: 16, ...params }, inputs, folder: at(name) });
 }
 
 test('an image is predicted by the network that did not see it, as the mean over the four views', async () => {
@@ -50,7 +57,7 @@ test('an image is predicted by the network that did not see it, as the mean over
     const names = ofFold(fold);
     const mean = new Float64Array(names.length * 6);
     for (const view of TTA_VIEWS) {
-      const job = { folder: at('png'), names, kind: MODEL.images, size: 32, look: { views: [view] } };
+      const job = { folder: at('png'), names, kind: TINY_MODEL.images, size: 32, look: { views: [view] } };
       const logits = await network.predict(new Float32Array((await load(job)) as ArrayBuffer), names.length);
       for (const [i, logit] of logits.entries()) mean[i]! += sigmoid(logit) / TTA_VIEWS.length;
     }
