@@ -55,11 +55,11 @@ export async function profile(model: ModelSpec, { batch, threads, rows }: Profil
 
 /** What a step takes, random, at learning rate 0; and where its results go. */
 function vectors(graph: TrainingGraph, side: number, batch: number): [Record<string, Tensor>, Record<string, Tensor>] {
-  const { vectorLength, buffers, maskLayout, resultLength } = graph;
+  const { vectorLength, vectorShape, buffers, maskLayout, resultLength } = graph;
   const tensor = (shape: number[], value: () => number): Tensor =>
     new Tensor('float32', Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, value), shape);
   const zeros = (length: number): Tensor => tensor([length], () => 0);
-  const feeds = {
+  const feeds: Record<string, Tensor> = {
     x: tensor([batch, 3, side, side], Math.random),
     y: tensor([batch, CLASS_WEIGHTS.length], () => Number(Math.random() < 0.2)),
     params: tensor([vectorLength], () => 0.1 * (Math.random() - 0.5)),
@@ -69,10 +69,14 @@ function vectors(graph: TrainingGraph, side: number, batch: number): [Record<str
     host: new Tensor('float32', Float32Array.of(1, 0, 1), [3]),
     ...(maskLayout.length > 0 && { masks: tensor([maskLayout.length], () => 1) }),
   };
+  for (const { name, of, shape } of graph.views) {
+    feeds[name] = new Tensor('float32', feeds[of]!.data as Float32Array, shape);
+  }
+  const next = (): Tensor => new Tensor('float32', new Float32Array(vectorLength), vectorShape);
   const fetches = {
-    params_out: zeros(vectorLength),
-    m_out: zeros(vectorLength),
-    v_out: zeros(vectorLength),
+    params_out: next(),
+    m_out: next(),
+    v_out: next(),
     buffers_out: zeros(buffers.length),
     result: zeros(resultLength),
   };

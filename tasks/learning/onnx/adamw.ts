@@ -32,10 +32,13 @@ export function addAdamW(
   return update(e, vectors, numbersOf(e, host), adamW);
 }
 
-/** Values of a vector in one turn of `addAdamWInTurns`: all that a turn reads and makes fits the cache. */
-export const TURN = 32_768;
+/** Values of a vector in one turn of `addAdamWInTurns`: few enough for the caches, enough to share among threads. */
+export const TURN = 131_072;
 
-/** The same for vectors of so many turns, a turn at a time: else each of its dozen operations is a pass over memory. */
+/**
+ * The same for vectors of so many turns, a turn at a time: else each of its dozen operations is a pass over memory. The next
+ * values are [turns, TURN].
+ */
 export function addAdamWInTurns(
   e: Emitter,
   { host, params, m, v, gradient }: AdamWInputs & { readonly host: string },
@@ -43,14 +46,13 @@ export function addAdamWInTurns(
   turns: number,
 ): AdamWState {
   const numbers = numbersOf(e, host);
-  const cut = [params, m, v, gradient].map((vector) => e.emit('Reshape', [vector, e.ints([turns, TURN])]));
-  const parts = cut.map(() => [TURN]);
-  const next = e.scan(cut, parts, ([params, m, v, gradient]) => {
-    const own = update(e, { params: params!, m: m!, v: v!, gradient: gradient! }, numbers, adamW);
-    return [own.params, own.m, own.v].map((name) => ({ name, shape: [TURN] }));
+  const next = e.scan(turns, (cut) => {
+    const part = (vector: string): string => cut(vector, [TURN]);
+    const own = { params: part(params), m: part(m), v: part(v), gradient: part(gradient) };
+    const { params: params2, m: m2, v: v2 } = update(e, own, numbers, adamW);
+    return [params2, m2, v2];
   });
-  const [params2, m2, v2] = next.map((vector) => e.emit('Reshape', [vector, e.ints([turns * TURN])]));
-  return { params: params2!, m: m2!, v: v2! };
+  return { params: next[0]!, m: next[1]!, v: next[2]! };
 }
 
 type AdamWInputs = AdamWState & { readonly gradient: string };

@@ -3,6 +3,7 @@
 import type { Node, Shape } from '../graph/graph.ts';
 import { cpuConvolutions } from './cpuConvolution.ts';
 import { type CpuLayout, fromImages, planes, points, sidesOf, toImages } from './cpuLayout.ts';
+import { scaleChannels, scalePlanes, scalesInBlocks } from './cpuScale.ts';
 import type { Lowering, Rules } from './lower.ts';
 import { elementwiseRules, standardRules } from './standard.ts';
 
@@ -27,8 +28,14 @@ export function cpuRules(layout: CpuLayout): Rules {
       const centred = l.emit('Sub', [x!, l.reshape(m!, [node.shape[0]!, 1])]);
       return rowDots(l, rows(node.inputs[0]!), centred, centred);
     },
-    scaleShift: (l, node, [x, scale, shift]) => scaleShift(l, rows(node), x!, scale!, shift!),
-    channelScale: (l, node, [x, scale]) => l.emit('Mul', [x!, l.reshape(scale!, [node.shape[1]!, 1])]),
+    scaleShift: (l, node, [x, ...by]) =>
+      scalesInBlocks(node.shape, layout)
+        ? scaleChannels(l, x!, by, node.shape, layout)
+        : scaleShift(l, rows(node), x!, by[0]!, by[1]!),
+    channelScale: (l, node, [x, scale]) =>
+      scalesInBlocks(node.shape, layout)
+        ? scaleChannels(l, x!, [scale!], node.shape, layout)
+        : l.emit('Mul', [x!, l.reshape(scale!, [node.shape[1]!, 1])]),
     channelBroadcast: (l, node, [v]) => l.emit('Expand', [l.reshape(v!, [node.shape[1]!, 1]), l.ints(rows(node))]),
 
     spatialSum: (l, node, [x]) => planeSums(l, planes(l, x!, node.inputs[0]!.shape, layout), node, layout),
@@ -38,10 +45,12 @@ export function cpuRules(layout: CpuLayout): Rules {
     },
     gate: (l, node, [x, g]) => {
       if (sidesOf(node.shape, layout).area === 1) return l.emit('Mul', [x!, g!]);
+      if (layout.lanes > 1) return scalePlanes(l, x!, [g!], node.shape, layout);
       const spread = points(l, g!, node.shape, layout);
       return l.reshape(l.emit('Mul', [planes(l, x!, node.shape, layout), spread]), rows(node));
     },
     gateShift: (l, node, [x, g, p]) => {
+      if (layout.lanes > 1) return scalePlanes(l, x!, [g!, p!], node.shape, layout);
       const at = (t: string): string => points(l, t, node.shape, layout);
       const scaled = l.emit('Mul', [planes(l, x!, node.shape, layout), at(g!)]);
       return l.reshape(l.emit('Add', [scaled, at(p!)]), rows(node));

@@ -42,8 +42,12 @@ export function fromImages(l: Lowering, x: string, shape: Shape, layout: CpuLayo
     const turned = l.emit('Transpose', [l.reshape(x, [groups, c, area])], { perm: [1, 0, 2] });
     return l.reshape(turned, [c, columns]);
   }
-  const open = l.reshape(x, [groups, layout.lanes, c, area]);
-  return l.reshape(l.emit('Transpose', [open], { perm: [2, 0, 3, 1] }), [c, columns]);
+  // In two moves of one axis each, of which the second is none for one group: the runtime is slow at others.
+  const rows = l.reshape(x, [groups, layout.lanes, c * area]);
+  const inLanes = l.emit('Transpose', [rows], { perm: [0, 2, 1] });
+  if (groups === 1) return l.reshape(inLanes, [c, columns]);
+  const grouped = l.reshape(inLanes, [groups, c, area * layout.lanes]);
+  return l.reshape(l.emit('Transpose', [grouped], { perm: [1, 0, 2] }), [c, columns]);
 }
 
 /** (C, N·H·W) → (N,C,H,W). */

@@ -1,18 +1,17 @@
-// An ONNX graph under construction: nodes, constants, inputs and outputs, and its encoding as an ONNX file.
-// Field numbers are those of onnx.proto (IR version 8).
-import { addBytes, addFloat, addInt, addMessage, addText, type Message, readFields, toBytes } from './protobuf.ts';
-
-type Attribute = number | string | readonly number[] | { readonly float: number } | { readonly graph: Message };
-type Dimension = number | string;
-
-interface NodeRecord {
-  readonly name: string;
-  readonly op: string;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: Record<string, Attribute>;
-  readonly domain: string;
-}
+// An ONNX graph under construction: nodes, constants, inputs and outputs. It makes no reshape twice and none that copies where
+// it can be had without, and leaves out what nobody uses.
+import {
+  type Attribute,
+  type Dimension,
+  encodeModel,
+  encodeNodes,
+  FLOAT,
+  INT64,
+  type NodeRecord,
+  tensorMessage,
+  valueMessage,
+} from './encode.ts';
+import { addMessage, addText, type Message } from './protobuf.ts';
 
 export interface Emitter {
   /** What the nodes to come are for: their names begin with it, and the runtime's profile prints names. */
@@ -27,46 +26,71 @@ export interface Emitter {
     attributes?: Record<string, Attribute>,
     domain?: string,
   ): string[];
+  reshape(x: string, shape: readonly number[]): string;
   /**
-   * A Scan: `build` adds the nodes of the body, which may use any name of the graph around, and names its outputs. Inputs
-   * are cut along their first axis; `parts` are the shapes of one cut. Returns the stacked outputs.
+   * A Scan of so many turns: `build` adds the nodes of the body, which may use any name of the graph around, and names its
+   * outputs; `cut` gives it this turn's part of a tensor, in its shape. Returns the stacked outputs, [turns, …].
    */
-  scan(
-    inputs: readonly string[],
-    parts: readonly (readonly number[])[],
-    build: (names: string[]) => { readonly name: string; readonly shape: readonly number[] }[],
-  ): string[];
+  scan(turns: number, build: (cut: (x: string, part: readonly number[]) => string) => string[]): string[];
   /** A constant of 64-bit integers (axes, shapes, pads), one dimension. */
   ints(values: readonly number[]): string;
   /** A float constant; a scalar where `shape` is empty. */
   floats(values: ArrayLike<number>, shape: readonly number[]): string;
   input(name: string, shape: readonly Dimension[]): string;
   output(name: string, source: string, shape: readonly Dimension[]): void;
-  readonly nodeCount: () => number;
+  /** Inputs that are others in another shape: to be fed with the same values. */
+  readonly views: () => readonly View[];
   encode(metadata?: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer>;
 }
 
-const FLOAT = 1;
-const INT64 = 7;
-/** Opset 18 is the first where every reduction takes its axes as an input. */
-const OPSETS = { '': 18, 'com.microsoft': 1, 'com.microsoft.nchwc': 1 } as const;
+export interface View {
+  readonly name: string;
+  readonly of: string;
+  readonly shape: readonly number[];
+}
 
-export function createEmitter(): Emitter {
-  let nodes: NodeRecord[] = [];
+/** What is being built: the graph, or the body of a Scan. */
+interface Scope {
+  readonly nodes: NodeRecord[];
+  /** A reshape → what it reshapes, which is none; and `${source}:${shape}` → the reshape. Those of the graph around too. */
+  readonly sources: Map<string, string>;
+  readonly reshapes: Map<string, string>;
+  /** What comes from outside, and how: other shapes of it are asked for there. */
+  readonly given: Map<string, (shape: readonly number[]) => string>;
+}
+
+/** With `inputViews`, an input is asked for in each shape that it is used in: the runtime copies what it reshapes of those. */
+export function createEmitter({ inputViews = false } = {}): Emitter {
+  const top: Scope = { nodes: [], sources: new Map(), reshapes: new Map(), given: new Map() };
+  let scope = top;
   const renamed = new Map<string, string>();
-  const graph = { constants: [] as Message, inputs: [] as Message, outputs: [] as Message };
+  const graph = { constants: [] as Message, outputs: [] as Message };
+  const inputs: { readonly name: string; readonly shape: readonly Dimension[] }[] = [];
+  const views: View[] = [];
+  /** Names of the outputs, and of what they are made of. */
+  const wanted: string[] = [];
   const domains = new Set<string>(['']);
   const constants = new Map<string, string>();
   let count = 0;
   let purpose = '';
 
-  const emitMany: Emitter['emitMany'] = (op, inputs, outputs, attributes = {}, domain = '') => {
+  const add = (
+    op: string,
+    inputs: readonly string[],
+    outputs: number,
+    attributes: Record<string, Attribute>,
+    domain: string,
+    implicit: readonly string[],
+  ): string[] => {
     domains.add(domain);
     const names = Array.from({ length: outputs }, (_, i) => `t${count}${i === 0 ? '' : `_${i}`}`);
-    nodes.push({ name: `${purpose}:${count}`, op, inputs, outputs: names, attributes, domain });
+    scope.nodes.push({ name: `${purpose}:${count}`, op, inputs, implicit, outputs: names, attributes, domain });
     count += 1;
     return names;
   };
+  const emitMany: Emitter['emitMany'] = (op, inputs, outputs, attributes = {}, domain = '') =>
+    add(op, inputs, outputs, attributes, domain, []);
+  const emit: Emitter['emit'] = (op, inputs, attributes, domain) => emitMany(op, inputs, 1, attributes, domain)[0]!;
   const constant = (key: string, type: number, dims: readonly number[], raw: Uint8Array): string => {
     const known = constants.get(key);
     if (known !== undefined) return known;
@@ -75,159 +99,116 @@ export function createEmitter(): Emitter {
     addMessage(graph.constants, 5, tensorMessage(name, type, dims, raw));
     return name;
   };
-  const scan: Emitter['scan'] = (inputs, parts, build) => {
-    const outer = nodes;
-    nodes = [];
+  const ints: Emitter['ints'] = (values) =>
+    constant(`i${values}`, INT64, [values.length], new Uint8Array(BigInt64Array.from(values, BigInt).buffer));
+
+  const reshape: Emitter['reshape'] = (x, shape) => {
+    const source = scope.sources.get(x) ?? x;
+    const key = `${source}:${shape}`;
+    const known = scope.reshapes.get(key);
+    if (known !== undefined) return known;
+    const made = scope.given.get(source)?.(shape) ?? emit('Reshape', [source, ints(shape)]);
+    scope.reshapes.set(key, made);
+    scope.sources.set(made, source);
+    return made;
+  };
+  const input: Emitter['input'] = (name, shape) => {
+    inputs.push({ name, shape });
+    top.reshapes.set(`${name}:${shape}`, name);
+    return name;
+  };
+  const view = (of: string, shape: readonly number[]): string => {
+    const name = `${of}_${shape.join('x')}`;
+    views.push({ name, of, shape });
+    return input(name, shape);
+  };
+
+  const scan: Emitter['scan'] = (turns, build) => {
+    const outer = scope;
     const prefix = `s${count}_`;
-    const outputs = build(parts.map((_, i) => `${prefix}${i}`));
+    const cuts: { readonly name: string; readonly source: string; readonly part: readonly number[] }[] = [];
+    const given: Scope['given'] = new Map(outer.given);
+    scope = { nodes: [], sources: new Map(outer.sources), reshapes: new Map(outer.reshapes), given };
+    const cut = (source: string, part: readonly number[]): string => {
+      const name = `${prefix}${cuts.length}`;
+      cuts.push({ name, source, part });
+      scope.reshapes.set(`${name}:${part}`, name);
+      given.set(name, (shape) => cut(source, shape));
+      return name;
+    };
+    const outputs = unwrapped(build(cut), scope);
+    const nodes = live(scope.nodes, outputs);
+    const names = new Set(nodes.flatMap(namesUsed));
+    const used = cuts.filter(({ name }) => names.has(name));
     const body = encodeNodes(nodes, new Map());
     addText(body, 2, 'body');
-    parts.forEach((shape, i) => {
-      addMessage(body, 11, valueMessage(`${prefix}${i}`, shape));
-    });
-    for (const { name, shape } of outputs) addMessage(body, 12, valueMessage(name, shape));
-    nodes = outer;
-    return emitMany('Scan', inputs, outputs.length, { num_scan_inputs: inputs.length, body: { graph: body } });
+    for (const { name, part } of used) addMessage(body, 11, valueMessage(name, part));
+    for (const name of outputs) addMessage(body, 12, valueMessage(name));
+    scope = outer;
+    const stacked = used.map(({ source, part }) => reshape(source, [turns, ...part]));
+    const attributes = { num_scan_inputs: used.length, body: { graph: body } };
+    return add('Scan', stacked, outputs.length, attributes, '', [...names]);
   };
+
   return {
     about(next) {
       purpose = next;
     },
-    scan,
-    emit: (op, inputs, attributes, domain) => emitMany(op, inputs, 1, attributes, domain)[0]!,
+    emit,
     emitMany,
-    ints(values) {
-      const raw = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-      return constant(`i${values}`, INT64, [values.length], raw);
-    },
+    reshape,
+    scan,
+    ints,
     floats(values, shape) {
       const data = values instanceof Float32Array ? values : Float32Array.from(values);
       const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       return constant(data.length > 64 ? '' : `f${shape}:${data.join()}`, FLOAT, shape, raw);
     },
     input(name, shape) {
-      addMessage(graph.inputs, 11, valueMessage(name, shape));
-      return name;
+      if (inputViews) top.given.set(name, (wanted) => view(name, wanted));
+      return input(name, shape);
     },
     output(name, source, shape) {
       // The node's own output takes the name, which saves a copy, unless it has been given one already.
-      if (renamed.has(source) || !nodes.some((node) => node.outputs.includes(source))) {
-        nodes.push({
-          name: `out_${name}`,
-          op: 'Identity',
-          inputs: [source],
-          outputs: [name],
-          attributes: {},
-          domain: '',
-        });
+      if (renamed.has(source) || !top.nodes.some((node) => node.outputs.includes(source))) {
+        const copy = { op: 'Identity', inputs: [source], implicit: [], outputs: [name], attributes: {}, domain: '' };
+        top.nodes.push({ name: `out_${name}`, ...copy });
       } else renamed.set(source, name);
       addMessage(graph.outputs, 12, valueMessage(name, shape));
+      wanted.push(source, name);
     },
-    nodeCount: () => count,
-    encode: (metadata = {}) => encodeModel({ ...graph, nodes: encodeNodes(nodes, renamed) }, domains, metadata),
+    views: () => views,
+    encode(metadata = {}) {
+      const nodes = live(top.nodes, wanted);
+      const declared: Message = [];
+      for (const { name, shape } of inputs) addMessage(declared, 11, valueMessage(name, shape));
+      return encodeModel({ ...graph, inputs: declared, nodes: encodeNodes(nodes, renamed) }, domains, metadata);
+    },
   };
 }
 
-function encodeModel(
-  graph: { nodes: Message; constants: Message; inputs: Message; outputs: Message },
-  domains: ReadonlySet<string>,
-  metadata: Readonly<Record<string, string>>,
-): Uint8Array<ArrayBuffer> {
-  const body: Message = graph.nodes.slice();
-  addText(body, 2, 'dag');
-  for (const part of [graph.constants, graph.inputs, graph.outputs]) for (const bytes of part) body.push(bytes);
-  const model: Message = [];
-  addInt(model, 1, 8);
-  addText(model, 2, 'dag');
-  addMessage(model, 7, body);
-  for (const domain of domains) {
-    const opset: Message = [];
-    addText(opset, 1, domain);
-    addInt(opset, 2, OPSETS[domain as keyof typeof OPSETS]);
-    addMessage(model, 8, opset);
+/** Outputs of a body as they were before they were reshaped, which would be a copy: the graph around shapes them. */
+function unwrapped(outputs: readonly string[], { nodes, sources }: Scope): string[] {
+  const made = new Set(nodes.flatMap((node) => node.outputs));
+  const seen = new Set<string>();
+  return outputs.map((name) => {
+    const source = sources.get(name);
+    const best = source !== undefined && made.has(source) && !seen.has(source) ? source : name;
+    seen.add(best);
+    return best;
+  });
+}
+
+const namesUsed = ({ inputs, implicit }: NodeRecord): readonly string[] => [...inputs, ...implicit];
+
+/** The nodes that `outputs` need, in order. */
+function live(nodes: readonly NodeRecord[], outputs: readonly string[]): NodeRecord[] {
+  const needed = new Set(outputs);
+  const kept: NodeRecord[] = [];
+  for (const node of nodes.toReversed()) {
+    if (!node.outputs.some((name) => needed.has(name))) continue;
+    for (const name of namesUsed(node)) needed.add(name);
+    kept.push(node);
   }
-  for (const [key, value] of Object.entries(metadata)) {
-    const entry: Message = [];
-    addText(entry, 1, key);
-    addText(entry, 2, value);
-    addMessage(model, 14, entry);
-  }
-  return toBytes(model) as Uint8Array<ArrayBuffer>;
-}
-
-/** The metadata of an ONNX file. */
-export function readMetadata(model: Uint8Array): Record<string, string> {
-  const text = (entry: Uint8Array, field: number): string => new TextDecoder().decode(readFields(entry, field)[0]);
-  return Object.fromEntries(readFields(model, 14).map((entry) => [text(entry, 1), text(entry, 2)]));
-}
-
-function encodeNodes(nodes: readonly NodeRecord[], renamed: ReadonlyMap<string, string>): Message {
-  const name = (value: string): string => renamed.get(value) ?? value;
-  const message: Message = [];
-  for (const node of nodes) {
-    const [inputs, outputs] = [node.inputs.map(name), node.outputs.map(name)];
-    addMessage(message, 1, nodeMessage({ ...node, inputs, outputs }));
-  }
-  return message;
-}
-
-function nodeMessage({ name, op, inputs, outputs, attributes, domain }: NodeRecord): Message {
-  const node: Message = [];
-  for (const input of inputs) addText(node, 1, input);
-  for (const output of outputs) addText(node, 2, output);
-  addText(node, 3, name);
-  addText(node, 4, op);
-  for (const [key, value] of Object.entries(attributes)) addMessage(node, 5, attributeMessage(key, value));
-  if (domain !== '') addText(node, 7, domain);
-  return node;
-}
-
-function attributeMessage(name: string, value: Attribute): Message {
-  const attribute: Message = [];
-  addText(attribute, 1, name);
-  if (typeof value === 'number') {
-    addInt(attribute, 3, value);
-    addInt(attribute, 20, 2);
-  } else if (typeof value === 'string') {
-    addText(attribute, 4, value);
-    addInt(attribute, 20, 3);
-  } else if ('graph' in value) {
-    addMessage(attribute, 6, value.graph);
-    addInt(attribute, 20, 5);
-  } else if ('float' in value) {
-    addFloat(attribute, 2, value.float);
-    addInt(attribute, 20, 1);
-  } else {
-    for (const n of value) addInt(attribute, 8, n);
-    addInt(attribute, 20, 7);
-  }
-  return attribute;
-}
-
-function tensorMessage(name: string, type: number, dims: readonly number[], raw: Uint8Array): Message {
-  const tensor: Message = [];
-  for (const n of dims) addInt(tensor, 1, n);
-  addInt(tensor, 2, type);
-  addText(tensor, 8, name);
-  addBytes(tensor, 9, raw);
-  return tensor;
-}
-
-function valueMessage(name: string, shape: readonly Dimension[]): Message {
-  const dims: Message = [];
-  for (const n of shape) {
-    const dim: Message = [];
-    if (typeof n === 'number') addInt(dim, 1, n);
-    else addText(dim, 2, n);
-    addMessage(dims, 1, dim);
-  }
-  const tensor: Message = [];
-  addInt(tensor, 1, FLOAT);
-  addMessage(tensor, 2, dims);
-  const type: Message = [];
-  addMessage(type, 1, tensor);
-  const value: Message = [];
-  addText(value, 1, name);
-  addMessage(value, 2, type);
-  return value;
+  return kept.reverse();
 }

@@ -66,16 +66,14 @@ function emitRegion(
       if (!whole && !inside.has(input.id) && !cut.includes(input)) cut.push(input);
     });
   }
-  const part = (node: Node): number[] => [k, ...physical(node, layout).slice(1)];
-  const stacked = cut.map((node) => l.reshape(names.get(node.id)!, [turns, ...part(node)]));
-  const results = l.scan(stacked, cut.map(part), (inputs) => {
+  const results = l.scan(turns, (cutOf) => {
     const local = new Map(names);
-    cut.forEach((node, i) => {
-      local.set(node.id, inputs[i]!);
-    });
+    for (const node of cut) {
+      local.set(node.id, cutOf(names.get(node.id)!, [k, ...physical(node, layout).slice(1)]));
+    }
     const views = new Map<number, Node>();
     for (const node of nodes) local.set(node.id, lowerNode(l, view(node, k, views), local, rules));
-    return outputs.map((node) => ({ name: local.get(node.id)!, shape: part(node) }));
+    return outputs.map((node) => local.get(node.id)!);
   });
   outputs.forEach((node, i) => {
     names.set(node.id, l.reshape(results[i]!, physical(node, layout)));

@@ -10,7 +10,7 @@ export interface Lowering {
   readonly scan: Emitter['scan'];
   readonly ints: Emitter['ints'];
   readonly floats: Emitter['floats'];
-  reshape(x: string, shape: readonly number[]): string;
+  readonly reshape: Emitter['reshape'];
 }
 
 /** Adds the ONNX nodes for one operation; `inputs` are its inputs' names. Returns the output's name. */
@@ -25,7 +25,7 @@ export function createLowering(emitter: Emitter): Lowering {
     scan: emitter.scan,
     ints: emitter.ints,
     floats: emitter.floats,
-    reshape: (x, shape) => emitter.emit('Reshape', [x, emitter.ints(shape)]),
+    reshape: emitter.reshape,
   };
 }
 

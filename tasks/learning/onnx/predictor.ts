@@ -1,7 +1,7 @@
 // Runs an exported network: logits for batches of any size.
 import { readFile } from 'node:fs/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { readMetadata } from './emitter.ts';
+import { readMetadata } from './encode.ts';
 
 export interface Predictor {
   /** Side of the square input, in pixels. */

@@ -31,8 +31,8 @@ async function run(block: number | null): Promise<Float32Array> {
   e.output('y', block === null ? e.emit('Conv', [x, w], attributes) : blocked(block), [1, C, SIDE, SIDE]);
   function blocked(b: number): string {
     const domain = 'com.microsoft.nchwc';
-    const rows = e.emit('Reshape', [w, e.ints([C / b, b, 9])]);
-    const turned = e.emit('Reshape', [e.emit('Transpose', [rows], { perm: [0, 2, 1] }), e.ints([C, 1, 3, 3])]);
+    const rows = e.reshape(w, [C / b, b, 9]);
+    const turned = e.reshape(e.emit('Transpose', [rows], { perm: [0, 2, 1] }), [C, 1, 3, 3]);
     const y = e.emit('Conv', [e.emit('ReorderInput', [x], { channels_last: 0 }, domain), turned], attributes, domain);
     return e.emit('ReorderOutput', [y], { channels: C, channels_last: 0 }, domain);
   }

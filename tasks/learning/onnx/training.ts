@@ -12,13 +12,13 @@ import { input } from '../ops/shape.ts';
 import { type AdamW, addAdamW, addAdamWInTurns, follow, HOST_NUMBERS, TURN } from './adamw.ts';
 import { cpuInput } from './cpu.ts';
 import { chooseLayout } from './cpuLayout.ts';
-import { createEmitter, type Emitter } from './emitter.ts';
+import { createEmitter, type Emitter, type View } from './emitter.ts';
 import { lowerFused } from './fused.ts';
 import { createLowering, type Lowering, lower } from './lower.ts';
 import { standardRules } from './standard.ts';
 
 /** Values of an image in one turn of a region: few enough for the caches, enough to share among threads. */
-const CHUNK = 131_072;
+const CHUNK = 524_288;
 
 /** Whose operators and layout of images: ONNX Runtime's CPU provider with blocks of so many channels, or any provider. */
 export type Target =
@@ -36,12 +36,15 @@ export interface TrainingGraph {
   readonly parameters: Layout;
   /** Length of params, m, v and gradient: that of `parameters`, and zeros that nobody reads. */
   readonly vectorLength: number;
+  /** That of params_out, m_out and v_out. */
+  readonly vectorShape: readonly number[];
   readonly buffers: Layout;
   readonly masks: readonly Mask[];
   readonly maskLayout: Layout;
   /** `result` is the loss, then the logits (N,classes). */
   readonly resultLength: number;
-  readonly nodes: number;
+  /** Inputs of `model` that are others in another shape: to be fed with the same values; and those of `update`. */
+  readonly views: readonly View[];
 }
 
 export interface StepGraph {
@@ -78,7 +81,7 @@ export function buildTrainingGraph(
 ): TrainingGraph {
   const step = buildStep(spec, batch, classWeights);
   const { net } = step;
-  const e = createEmitter();
+  const e = emitterFor(target);
   const parameters = layoutOf(net.parameters);
   const vectorLength = paddedFor(target, parameters.length);
   const buffers = layoutOf(net.buffers);
@@ -112,16 +115,18 @@ export function buildTrainingGraph(
     const sum = e.emit('Add', [e.input('gradient', [vectorLength]), share]);
     e.output('gradient_out', sum, [vectorLength]);
   }
+  const update = parts === 1 ? null : buildUpdate(vectorLength, adamW, target);
   return {
     model: e.encode(),
-    update: parts === 1 ? null : buildUpdate(vectorLength, adamW, target),
+    update: update?.encode() ?? null,
     parameters,
     vectorLength,
+    vectorShape: vectorShapeFor(target, vectorLength),
     buffers,
     masks: net.masks,
     maskLayout,
     resultLength,
-    nodes: e.nodeCount(),
+    views: [...e.views(), ...(update?.views() ?? [])],
   };
 }
 
@@ -147,6 +152,8 @@ function servesLanes(graph: Graph): boolean {
   return !graph.nodes.some(({ op }) => op.name === 'maxPool' || op.name === 'averagePool');
 }
 
+const emitterFor = (target: Target): Emitter => createEmitter({ inputViews: target.rules === 'cpu' });
+
 /** Whether AdamW goes over its vectors a cacheful at a time; on a GPU that would be a launch for each. */
 const inTurns = (target: Target): boolean => target.rules === 'cpu';
 
@@ -154,21 +161,22 @@ const inTurns = (target: Target): boolean => target.rules === 'cpu';
 const paddedFor = (target: Target, length: number): number =>
   inTurns(target) ? Math.ceil(length / TURN) * TURN : length;
 
+const vectorShapeFor = (target: Target, length: number): number[] =>
+  inTurns(target) ? [length / TURN, TURN] : [length];
+
 /** AdamW's part of a step: moments come in, and all that it changes goes out. */
 function addUpdate(e: Emitter, params: string, gradient: string, length: number, adamW: AdamW, target: Target): void {
   e.about('adamW');
   const [m, v] = [e.input('m', [length]), e.input('v', [length])];
   const inputs = { params, m, v, host: e.input('host', [HOST_NUMBERS]), gradient };
   const next = inTurns(target) ? addAdamWInTurns(e, inputs, adamW, length / TURN) : addAdamW(e, inputs, adamW);
-  e.output('params_out', next.params, [length]);
-  e.output('m_out', next.m, [length]);
-  e.output('v_out', next.v, [length]);
+  for (const name of ['params', 'm', 'v'] as const) e.output(`${name}_out`, next[name], vectorShapeFor(target, length));
 }
 
-function buildUpdate(length: number, adamW: AdamW, target: Target): Uint8Array<ArrayBuffer> {
-  const e = createEmitter();
+function buildUpdate(length: number, adamW: AdamW, target: Target): Emitter {
+  const e = emitterFor(target);
   addUpdate(e, e.input('params', [length]), e.input('gradient', [length]), length, adamW, target);
-  return e.encode();
+  return e;
 }
 
 /** A slice of the flat vector for each tensor, registered under its node. */
@@ -181,14 +189,14 @@ function splitInto(
 ): void {
   layout.slots.forEach(({ start, end, shape }, i) => {
     const part = e.emit('Slice', [vector, e.ints([start]), e.ints([end]), e.ints([0])]);
-    const shaped = shape.length === 1 ? part : e.emit('Reshape', [part, e.ints(shape)]);
+    const shaped = shape.length === 1 ? part : e.reshape(part, shape);
     given.set(declared[i]!.node.id, shaped);
   });
 }
 
 /** The tensors one after the other, and so many zeros. */
 function joined(e: Emitter, tensors: readonly string[], zeros = 0): string {
-  const flat = tensors.map((tensor) => e.emit('Reshape', [tensor, e.ints([-1])]));
+  const flat = tensors.map((tensor) => e.reshape(tensor, [-1]));
   if (zeros > 0) flat.push(e.floats(new Float32Array(zeros), [zeros]));
   return flat.length === 1 ? flat[0]! : e.emit('Concat', flat, { axis: 0 });
 }

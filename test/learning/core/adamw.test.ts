@@ -27,7 +27,7 @@ it.each(ways)('ten steps of AdamW $name, gradients and learning rates changing, 
   const flat = (name: string): string => e.input(name, [length]);
   const names = { params: flat('params'), m: flat('m'), v: flat('v'), gradient: flat('gradient') };
   const next = add(e, { ...names, host: e.input('host', [HOST_NUMBERS]) }, adamW);
-  for (const key of ['params', 'm', 'v'] as const) e.output(`${key}_out`, next[key], [length]);
+  for (const key of ['params', 'm', 'v'] as const) e.output(`${key}_out`, e.reshape(next[key], [length]), [length]);
   const session = await InferenceSession.create(e.encode());
   const tensor = (data: Float32Array): Tensor => new Tensor('float32', data, [data.length]);
   const placed = (values: ArrayLike<number>): Tensor => {

@@ -18,6 +18,7 @@ type Case = [name: string, shapes: Shape[], build: Build];
 const image: Shape = [2, 3, 4, 5];
 const large: Shape = [2, 3, 9, 8];
 const sixteen: Shape = [16, 3, 4, 2];
+const sixteenLarge: Shape = [16, 3, 9, 8];
 const positive = (graph: Graph, x: Node): Node => elementwise.affine(graph, elementwise.mul(graph, x, x), 1, 0.5);
 
 const pointwise: Case[] = [
@@ -34,7 +35,7 @@ const pointwise: Case[] = [
 ];
 
 /** Operations on planes and channels, for planes below and above the sizes where algorithms change, and for lanes. */
-const channelwise: Case[] = [image, large, sixteen].flatMap((shape) => {
+const channelwise: Case[] = [image, large, sixteen, sixteenLarge].flatMap((shape) => {
   const [n, c] = shape as [number, number];
   return [
     [`channelSum of [${shape}]`, [shape], channel.channelSum],
