@@ -7,14 +7,8 @@ import type { Allotment, Failure, Listener } from '../event.ts';
 import { createLocalExecutor } from '../exec/local.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
-import {
-  type Bundles,
-  emptyStaging,
-  type ProcessRequest,
-  prepareWorkplace,
-  relay,
-  runProcess,
-} from '../run/process.ts';
+import type { Bundles } from '../run/bundles.ts';
+import { emptyStaging, type ProcessRequest, prepareWorkplace, relay, runProcess } from '../run/process.ts';
 import type { Stopper } from '../run/stopper.ts';
 import type { Places } from '../state/places.ts';
 import type { NodeRecord } from '../state/record.ts';

@@ -9,14 +9,14 @@ import { type Assessment, assess } from '../plan/assess.ts';
 import { outputsOnDisk } from '../plan/plan.ts';
 import { describeReasons } from '../plan/reason.ts';
 import { duration } from '../report/time.ts';
+import { createBundles } from '../run/bundles.ts';
 import { machineCapacity } from '../run/capacity.ts';
-import { createBundles } from '../run/process.ts';
 import { type Capacity, createSlots } from '../run/slots.ts';
 import { createStopper } from '../run/stopper.ts';
 import type { NodeRecord } from '../state/record.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { onSignals, tailOf } from './run.ts';
-import { type CommonFlags, learn, type Session, selectNodes } from './session.ts';
+import { type CommonFlags, type Knowledge, learn, type Session, selectNodes } from './session.ts';
 import { bold, dim, green, red } from './style.ts';
 
 interface Ready {
@@ -32,12 +32,14 @@ export async function auditCommand(
   flags: CommonFlags,
 ): Promise<number> {
   const { pipeline, places, cache } = session;
-  const ready = await freshNodes(session, selectors);
+  const selected = selectNodes(pipeline, selectors, true);
+  const knowledge = await learn(session, selected);
+  const ready = freshNodes(session, selected, knowledge);
   const wantsGpu = ready.some(({ node }) => node.resources.gpu > 0);
   const capacity = await machineCapacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
   const stopper = createStopper();
   const restore = onSignals(stopper.stop, (message) => process.stderr.write(`\n${message}\n`));
-  const bundles = createBundles(pipeline.root, places.code, async () => true);
+  const bundles = createBundles(pipeline.root, places.code, knowledge.codes, cache);
   const nodes: { name: string; seconds: number; outcome: AuditOutcome }[] = [];
   try {
     for (const { node, assessment, record } of ready) {
@@ -76,10 +78,7 @@ export async function auditCommand(
 }
 
 /** A node is audited against its present record: it has to be fresh, and so has what it reads. */
-async function freshNodes(session: Session, selectors: readonly string[]): Promise<Ready[]> {
-  const { pipeline, cache } = session;
-  const nodes = selectNodes(pipeline, selectors, true);
-  const knowledge = await learn(session, nodes);
+function freshNodes({ pipeline, cache }: Session, nodes: readonly Node[], knowledge: Knowledge): Ready[] {
   const outputsOf = (name: string): Record<string, Entry> => outputsOnDisk({ pipeline, cache }, name);
   return nodes.map((node) => {
     const assessed = assess(node, { root: pipeline.root, cache, ...knowledge, outputsOf }, false);

@@ -12,6 +12,7 @@ const PROGRESS_INTERVAL_MS = 100;
 
 const stop = new AbortController();
 let files: FileWatch | null = null;
+let isLoaded = false;
 
 // The threads of `ctx.each` start with this file too.
 if (isMainThread) listen();
@@ -39,6 +40,8 @@ async function work(job: ModuleJob): Promise<void> {
 async function runTask(job: ModuleJob): Promise<FromChild> {
   try {
     const module = (await import(pathToFileURL(job.bundle).href)) as { default?: Task<unknown> };
+    if (!isLoaded) send({ type: 'loaded' });
+    isLoaded = true;
     const task = module.default;
     if (typeof task?.run !== 'function') {
       return {

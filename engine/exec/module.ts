@@ -45,7 +45,7 @@ export function createModules(memory: MemoryWatch, notes: Notes): Modules {
   };
   return {
     launch(options, job) {
-      const kind = JSON.stringify([job.bundle, options.environment]);
+      const kind = JSON.stringify([job.bundle, job.packages, options.environment]);
       const worker = reuse(kind, options.log) ?? startInPlace(options);
       return supervise(worker.process, options, job, memory, (rssBytes, wasStopped) => {
         if (rssBytes < KEEP_BELOW_BYTES && !wasStopped) idle.set(kind, [...(idle.get(kind) ?? []), worker]);

@@ -6,6 +6,8 @@ export interface ModuleJob {
   readonly node: string;
   /** Absolute path of the bundled module. */
   readonly bundle: string;
+  /** Stands for the npm packages that it imports: a process that loaded others is not for this job. */
+  readonly packages: string;
   readonly params: Readonly<Record<string, Json>>;
   readonly inputs: Readonly<Record<string, { readonly many: boolean; readonly items: readonly Artifact[] }>>;
   readonly outputs: Readonly<Record<string, string>>;
@@ -59,6 +61,8 @@ export type FromChild =
   | { readonly type: 'progress'; readonly done: number; readonly total: number; readonly unit: string }
   | { readonly type: 'metric'; readonly name: string; readonly value: number; readonly step: number | null }
   | { readonly type: 'warn'; readonly message: string }
+  /** A new process has imported the module, and with it its packages. */
+  | { readonly type: 'loaded' }
   /** Asks for `indexed` once the cache's index has on the disk what the engine knows. */
   | { readonly type: 'index' }
   | EachMessage

@@ -18,7 +18,7 @@ export function changes(before: Ingredients, after: Ingredients, cache: Cache): 
 
 const named = (outputs: readonly string[]) => Object.fromEntries(outputs.map((name) => [`output ${name}`, 'declared']));
 
-function codeChanges(before: Ingredients['code'], after: Ingredients['code']): Reason[] {
+export function codeChanges(before: Ingredients['code'], after: Ingredients['code']): Reason[] {
   if (before.kind === 'shell' && after.kind === 'shell') {
     return before.command === after.command
       ? []
@@ -37,11 +37,11 @@ function codeChanges(before: Ingredients['code'], after: Ingredients['code']): R
 const describeCode = (code: Ingredients['code']) =>
   code.kind === 'shell' ? `run: ${code.command}` : `use: ${code.path}`;
 
-function prefixed(prefix: string, map: Readonly<Record<string, string>>): Record<string, string> {
+export function prefixed(prefix: string, map: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(map).map(([name, value]) => [prefix + name, value]));
 }
 
-function mapChanges(
+export function mapChanges(
   kind: 'code' | 'environment',
   before: Readonly<Record<string, string | null>>,
   after: Readonly<Record<string, string | null>>,

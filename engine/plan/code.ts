@@ -6,13 +6,13 @@
 // says which packages are installed (found.ts) still are what they were. What cannot be known of a module's code is a warning, told whenever it runs.
 import { lstatSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { Cache } from '../../cache/index.ts';
 import { sha256 } from '../../cache/index.ts';
 import type { Node } from '../graph/node.ts';
 import { fail, ok, type Result } from '../result.ts';
 import { bundleOptions, type PackageUse, packagesOutside } from './bundle.ts';
-import { areFound, type Found, foundBy, foundPackages, linksTo, realPlace, versionFiles } from './found.ts';
+import { areFound, foundBy, foundPackages, linksTo, realPlace, versionFiles } from './found.ts';
+import type { Installed } from './installed.ts';
 import { packageVersions } from './packages.ts';
 import { deciding, NAMELESS, namelessImports, requiredBy } from './unseen.ts';
 
@@ -32,11 +32,14 @@ interface Remembered {
   readonly read: Readonly<Record<string, string>>;
   /** Where the module really lies: imports by relative paths start there. */
   readonly module: string | null;
-  readonly found: Found;
+  readonly installed: Installed;
   readonly code: Code;
 }
 
-const FORMAT = 3;
+/** A module's code, and what has to stay as it is for its packages to be those of the digest. */
+export type CodeAndPackages = Pick<Remembered, 'code' | 'installed'>;
+
+const FORMAT = 4;
 /** Times of files are as coarse as the kernel's tick. */
 const CLOCK_TICK_MS = 20;
 
@@ -50,11 +53,14 @@ export async function codeOf(
   const unknown: string[] = [];
   const known = new Map<string, string | null>();
   for (const module of modules) {
-    const code = recall(root, module, cache, known);
-    if (code) codes.set(module, ok(code));
+    const remembered = recall(root, module, cache, known);
+    if (remembered) codes.set(module, ok(remembered.code));
     else unknown.push(module);
   }
-  for (const module of unknown) codes.set(module, await digestModule(root, module, cache));
+  for (const module of unknown) {
+    const made = await digestModule(root, module, cache);
+    codes.set(module, made.ok ? ok(made.value.code) : made);
+  }
   return codes;
 }
 
@@ -64,34 +70,34 @@ export function filesRead(root: string, module: string, cache: Cache): string[] 
   return Object.keys(remembered?.read ?? {}).map((file) => path.resolve(root, file));
 }
 
-/** Whether a module's code and packages still are what they were, past what was looked at before. */
-export async function isCodeAsItWas(root: string, module: string, before: Code, cache: Cache): Promise<boolean> {
+/** A module's code as it is now, past what was looked at before. */
+export async function codeNow(root: string, module: string, cache: Cache): Promise<Result<CodeAndPackages, string>> {
   for (const file of filesRead(root, module, cache)) cache.forget(file);
-  const code = (await codeOf(root, [module], cache)).get(module)!;
-  return code.ok && code.value.digest === before.digest && isDeepStrictEqual(code.value.packages, before.packages);
+  const remembered = recall(root, module, cache, new Map());
+  return remembered ? ok(remembered) : digestModule(root, module, cache);
 }
 
-function recall(root: string, module: string, cache: Cache, known: Map<string, string | null>): Code | null {
+function recall(root: string, module: string, cache: Cache, known: Map<string, string | null>): Remembered | null {
   const remembered = cache.get('code', module) as Remembered | undefined;
   if (remembered?.format !== FORMAT) return null;
   if (realPlace(root, path.resolve(root, module)) !== remembered.module) return null;
-  if (!areFound(root, remembered.found, known)) return null;
+  if (!areFound(root, remembered.installed.found, known)) return null;
   for (const [file, digest] of Object.entries(remembered.read)) {
     if ((cache.look(path.resolve(root, file))?.digest ?? '') !== digest) return null;
   }
-  return remembered.code;
+  return remembered;
 }
 
 /** What (relative to the root) the code digests of these nodes were made of: files, and folders that alone count as `FOLDER/.`. */
 export function codeFiles(root: string, nodes: readonly Node[], cache: Cache): string[] {
   const modules = new Set(nodes.flatMap(({ action }) => (action.kind === 'module' ? [action.path] : [])));
   return [...modules].flatMap((module) => {
-    const { read = {}, found = {} } = (cache.get('code', module) ?? {}) as Partial<Remembered>;
-    return [module, ...Object.keys(read), ...foundBy(root, found)];
+    const { read = {}, installed } = (cache.get('code', module) ?? {}) as Partial<Remembered>;
+    return [module, ...Object.keys(read), ...foundBy(root, installed?.found ?? {})];
   });
 }
 
-async function digestModule(root: string, module: string, cache: Cache): Promise<Result<Code, string>> {
+async function digestModule(root: string, module: string, cache: Cache): Promise<Result<CodeAndPackages, string>> {
   const esbuild = await import('esbuild');
   const startedMs = Date.now();
   const uses: PackageUse[] = [];
@@ -133,17 +139,18 @@ async function digestModule(root: string, module: string, cache: Cache): Promise
   const code: Code = { digest: await digestText(text), files, packages, ...(warnings.length > 0 ? { warnings } : {}) };
 
   const read: Record<string, string> = {};
-  for (const file of [...sources, ...deciding(root, inputs), ...versionFiles(root, [...uses, ...linked], asked)])
+  const versions = versionFiles(root, [...uses, ...linked], asked);
+  for (const file of [...sources, ...deciding(root, inputs), ...versions])
     read[file] = cache.look(path.resolve(root, file))?.digest ?? '';
-  const found = foundPackages(root, [...uses, ...linked]);
+  const installed = { found: foundPackages(root, [...uses, ...linked]), versions };
   const at = realPlace(root, path.resolve(root, module));
   // What was edited since it may have been read would be remembered as what it was before.
   const isYoung = (stat?: Stats) => stat !== undefined && stat.ctimeMs >= startedMs - CLOCK_TICK_MS;
   const stats = Object.keys(read).map((file) => statSync(path.resolve(root, file), { throwIfNoEntry: false }));
-  const links = linksTo(root, found).map((link) => lstatSync(link));
+  const links = linksTo(root, installed.found).map((link) => lstatSync(link));
   const isSure = sources.every((file) => read[file] !== '') && ![...stats, ...links].some(isYoung);
-  if (isSure) cache.put('code', module, { format: FORMAT, read, module: at, found, code } satisfies Remembered);
-  return ok(code);
+  if (isSure) cache.put('code', module, { format: FORMAT, read, module: at, installed, code } satisfies Remembered);
+  return ok({ code, installed });
 }
 
 /** esbuild heads each file's code in a bundle with a comment `// path`; returns that code by file. */

@@ -33,6 +33,16 @@ export function areFound(root: string, found: Found, known: Map<string, string |
   });
 }
 
+/** Where the same packages are found now. */
+export function placesNow(root: string, found: Found): (string | null)[] {
+  return eachOf(found).map(([folder, name]) => whereIs(root, path.resolve(root, folder), name));
+}
+
+/** The imports that were looked for. */
+export function usesOf(root: string, found: Found): PackageUse[] {
+  return eachOf(found).map(([folder, specifier]) => ({ specifier, from: path.resolve(root, folder) }));
+}
+
 /** Where a path really lies, relative to the root; null when nothing is there. */
 export function realPlace(root: string, place: string): string | null {
   try {

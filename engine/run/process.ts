@@ -1,15 +1,16 @@
 // One node's process: where it writes, what it is told, and how it ended. The engine's side of `exec/`.
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Allotment, Failure, Listener } from '../event.ts';
 import type { Declared } from '../exec/declared.ts';
+import { distrustRuns } from '../exec/each/marker.ts';
 import type { Executor, Launch } from '../exec/executor.ts';
 import type { EachJob, FromChild, ModuleJob } from '../exec/protocol.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
-import { bundleToRun } from '../plan/bundle.ts';
 import { logPath, type Places } from '../state/places.ts';
+import { type Bundle, type Bundles, CodeChanged, type PackagesSince } from './bundles.ts';
 import type { Capacity } from './slots.ts';
 import type { Stopper } from './stopper.ts';
 
@@ -58,35 +59,6 @@ export function emptyStaging({ staging, written }: Workplace): void {
   for (const file of Object.values(written)) mkdirSync(path.dirname(file), { recursive: true });
 }
 
-export type Bundles = (module: string) => Promise<string>;
-
-/** The code that a node's key was made of is not the code that there is: its result would be recorded for another's. */
-class CodeChanged extends Error {}
-
-/**
- * Bundles each module once a run, under `.dag/code` so that its npm imports resolve from the project. `isAsKeyed` is
- * asked after the files were read: whether they are those that keys were made of.
- */
-export function createBundles(root: string, folder: string, isAsKeyed: (module: string) => Promise<boolean>): Bundles {
-  const made = new Map<string, Promise<string>>();
-  const make = async (module: string) => {
-    const bytes = await bundleToRun(root, module).catch(() => null);
-    if (!bytes || !(await isAsKeyed(module))) throw new CodeChanged();
-    const file = path.join(
-      folder,
-      `${path.basename(module).replace(/\W+/g, '_')}-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}.mjs`,
-    );
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(file, bytes);
-    return file;
-  };
-  return (module) => {
-    const known = made.get(module) ?? make(module);
-    made.set(module, known);
-    return known;
-  };
-}
-
 export interface ProcessRequest {
   readonly root: string;
   readonly node: Node;
@@ -106,48 +78,71 @@ export interface ProcessRequest {
 /** Runs the node's process to its end; null is success. */
 export async function runProcess(request: ProcessRequest): Promise<Failure | null> {
   const { root, node, allotment, workplace } = request;
-  const work = await workOf(request);
-  if (!work) return codeChanged(node);
+  const bundle = await bundleOf(request);
+  if (bundle instanceof CodeChanged) return { kind: 'input', message: bundle.message, hint: BEGIN_ANEW };
+  let loaded: PackagesSince = SAME;
   const running = request.executor.launch({
     root,
     log: workplace.log,
     environment: environmentOf(allotment, request.limits),
-    work,
+    work: workOf(request, bundle),
     timeoutMs: node.timeoutMs,
     onMessage(message) {
+      if (message.type === 'loaded') loaded = bundle?.packagesSince() ?? SAME;
       if (message.type !== 'index') return request.onMessage(message);
       // A child that cannot be told would wait for ever; the failed write is told where the record is written.
       request.whenIndexed?.().then(() => running.tell?.({ type: 'indexed' }), running.kill);
     },
   });
   request.stopper.watch(running);
-  return running.ended.finally(() => request.stopper.unwatch(running));
+  const failure = await running.ended.finally(() => request.stopper.unwatch(running));
+  return bundle ? withItsPackages(request, failure, loaded, bundle.packagesSince()) : failure;
 }
 
-/** Null when the code was edited since the run looked at it. */
-async function workOf(request: ProcessRequest): Promise<Launch['work'] | null> {
+const SAME: PackagesSince = { kind: 'same' };
+const BEGIN_ANEW = 'run again: the new run begins with the new code';
+
+/** Null for a shell command. */
+async function bundleOf({ node, bundles }: ProcessRequest): Promise<Bundle | CodeChanged | null> {
+  if (node.action.kind === 'shell') return null;
+  return bundles(node.action.path).catch((error) => {
+    if (error instanceof CodeChanged) return error;
+    throw error;
+  });
+}
+
+function workOf(request: ProcessRequest, bundle: Bundle | null): Launch['work'] {
   const { action } = request.node;
   if (action.kind === 'shell') return { ...action, declared: declaredOf(request) };
-  try {
-    return { kind: 'module', job: await jobOf(request, action.path) };
-  } catch (error) {
-    if (error instanceof CodeChanged) return null;
-    throw error;
+  return { kind: 'module', job: jobOf(request, bundle!) };
+}
+
+/**
+ * What a node made of other packages than its key names is not its result, and nothing to go on from. One whose packages were
+ * installed anew in the same versions may have loaded others only in between: that is told, unless it was while it started.
+ */
+function withItsPackages(
+  { node, workplace, each, onMessage }: ProcessRequest,
+  failure: Failure | null,
+  loaded: PackagesSince,
+  ended: PackagesSince,
+): Failure | null {
+  if (ended.kind === 'same') return failure;
+  if (ended.kind === 'reinstalled' && loaded.kind === 'same') {
+    onMessage({ type: 'warn', message: `${ended.what} was installed again, in the same version, while it ran` });
+    return failure;
   }
+  rmSync(workplace.scratch, { recursive: true, force: true });
+  if (each) distrustRuns(each.folder);
+  if (failure?.kind === 'interrupted') return failure;
+  const what = ended.kind === 'changed' ? ended.what : `${ended.what} was installed again while it started`;
+  const message = `a package that ${node.task} imports changed while it ran, so its result was not recorded: ${what}`;
+  return { kind: 'task', cause: 'code', message, hint: BEGIN_ANEW, log: workplace.log };
 }
 
 function declaredOf({ root, node, workplace }: ProcessRequest): Declared {
   const inputs = node.inputs.flatMap(({ sources }) => sources.map((source) => path.resolve(root, source.path)));
   return { inputs, own: Object.values(workplace.written), scratch: '$TMPDIR' };
-}
-
-function codeChanged({ action }: Node): Failure {
-  const module = action.kind === 'module' ? action.path : '';
-  return {
-    kind: 'input',
-    message: `the code of ${module} was edited since this run began, or a package that it imports changed, so it was not started`,
-    hint: 'run again: the new run begins with the new code',
-  };
 }
 
 /** A node sees its own GPUs only: none, where the machine has some that were given to others. */
@@ -162,10 +157,7 @@ function environmentOf({ gpus, cores }: Allotment, limits: ProcessRequest['limit
   return { ...threads, ...counting, CUDA_VISIBLE_DEVICES: names.join(',') };
 }
 
-async function jobOf(
-  { root, node, allotment, workplace, bundles, each = null }: ProcessRequest,
-  module: string,
-): Promise<ModuleJob> {
+function jobOf({ root, node, allotment, workplace, each = null }: ProcessRequest, bundle: Bundle): ModuleJob {
   const inputs: Record<string, ModuleJob['inputs'][string]> = {};
   for (const { name, many, sources } of node.inputs) {
     inputs[name] = {
@@ -175,7 +167,8 @@ async function jobOf(
   }
   return {
     node: node.name,
-    bundle: await bundles(module),
+    bundle: bundle.file,
+    packages: bundle.packages,
     params: node.params,
     inputs,
     outputs: workplace.written,

@@ -6,16 +6,16 @@ import { createLocalExecutor } from '../exec/local.ts';
 import { notesIn } from '../exec/notes.ts';
 import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
-import { isCodeAsItWas } from '../plan/code.ts';
 import { runOrder, workOf } from '../plan/makespan.ts';
 import { outputsOnDisk } from '../plan/plan.ts';
 import { stateOf } from '../state/record.ts';
+import { createBundles } from './bundles.ts';
 import { createClaims, noClaims } from './claims.ts';
 import type { Context, Course, RunRequest } from './context.ts';
 import { executeNode } from './execute.ts';
 import { createGiving, earlierTurns } from './giving.ts';
 import { endLeftovers } from './leftovers.ts';
-import { createBundles, scratchOf } from './process.ts';
+import { scratchOf } from './process.ts';
 import { createScheduler } from './scheduler.ts';
 import { settle, settleFresh } from './settle.ts';
 import { createStopper, type Stopper } from './stopper.ts';
@@ -174,9 +174,7 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
     limits,
     scheduler: createScheduler(work, runOrder(work)),
     executor: makeExecutor(pipeline.root, notesIn(places.running)),
-    bundles: createBundles(pipeline.root, places.code, (module) =>
-      isCodeAsItWas(pipeline.root, module, context.codes.get(module)!, cache),
-    ),
+    bundles: createBundles(pipeline.root, places.code, context.codes, cache),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
     giving: createGiving(context.stopper),
     active: new Map(),

@@ -35,9 +35,10 @@ export function readCall(
     );
   }
   const outputs = Object.entries(options.outputs ?? {});
+  checkFunctions({ key: options.key, inputs: options.inputs, ...options.outputs });
   const keys = items.map((item) => options.key(item));
   const files = items.map((item) =>
-    outputs.flatMap(([output, filesOf]) => filesOf(item).map((file) => ({ output, path: file }))),
+    outputs.flatMap(([output, filesOf]) => listOf(output, filesOf(item)).map((file) => ({ output, path: file }))),
   );
   checkKeys(keys);
   checkFiles(keys, files);
@@ -52,6 +53,17 @@ export function readCall(
     params: options.params,
     unit: options.unit ?? 'items',
   };
+}
+
+/** Types say so too, but a task need not be checked. */
+function checkFunctions(functions: Readonly<Record<string, unknown>>): void {
+  const wrong = Object.keys(functions).find((name) => typeof functions[name] !== 'function');
+  if (wrong !== undefined) throw new Error(`ctx.each wants \`${wrong}\` in its options: a function of an item`);
+}
+
+function listOf(output: string, files: readonly string[]): readonly string[] {
+  if (Array.isArray(files)) return files;
+  throw new Error(`ctx.each wants a list of the files that an item writes from the function of output "${output}"`);
 }
 
 function checkKeys(keys: readonly string[]): void {

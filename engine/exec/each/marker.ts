@@ -1,20 +1,32 @@
 // Which runs of `ctx.each` are confirmed. A run puts a marker beside what it remembers; the engine takes all markers away once the
 // node's inputs were found unchanged at the end and its result is recorded. What a run with a marker remembered may have been
-// made of other bytes than the engine had hashed.
+// made of other bytes than the engine had hashed; what a run remembered whose marker says VOID was made by other code.
 import { randomBytes } from 'node:crypto';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-const PREFIX = 'open-';
+const OPEN = 'open-';
+const VOID = 'void-';
 
-/** 16 hex digits a run. */
-export function unconfirmedRuns(folder: string): Set<string> {
-  return new Set(markersIn(folder).map((name) => name.slice(PREFIX.length)));
+/** By run, 16 hex digits. */
+export function unconfirmedRuns(folder: string): Map<string, 'open' | 'void'> {
+  return new Map(
+    markersIn(folder).map((name) => [name.slice(OPEN.length), name.startsWith(OPEN) ? 'open' : 'void'] as const),
+  );
+}
+
+/** Of every call of a node, each with a folder in `parent`: nothing that is not confirmed counts. */
+export function distrustRuns(parent: string): void {
+  if (!existsSync(parent)) return;
+  const folders = readdirSync(parent, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name: call } of folders)
+    for (const name of markersIn(path.join(parent, call)))
+      renameSync(path.join(parent, call, name), path.join(parent, call, VOID + name.slice(OPEN.length)));
 }
 
 export function markRun(folder: string): string {
   const run = randomBytes(8).toString('hex');
-  writeFileSync(path.join(folder, PREFIX + run), '');
+  writeFileSync(path.join(folder, OPEN + run), '');
   return run;
 }
 
@@ -23,5 +35,5 @@ export function confirmRuns(folder: string): void {
 }
 
 function markersIn(folder: string): string[] {
-  return readdirSync(folder).filter((name) => name.startsWith(PREFIX));
+  return readdirSync(folder).filter((name) => name.startsWith(OPEN) || name.startsWith(VOID));
 }

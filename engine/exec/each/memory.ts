@@ -106,18 +106,22 @@ function encode({ fingerprint, stamp, digests, result }: Parameters<EachMemory['
 }
 
 /** Null for a value that is not what was written. */
-function decode(value: Buffer, unconfirmed: ReadonlySet<string>): Remembered | null {
+function decode(value: Buffer, unconfirmed: ReturnType<typeof unconfirmedRuns>): Remembered | null {
   if (value.length < HEAD || checkOf(value) !== value.toString('hex', 0, 8)) return null;
   const digests: string[] = [];
   const end = HEAD + value.readUInt32LE(64) * 32;
   for (let at = HEAD; at < end; at += 32) digests.push(value.toString('hex', at, at + 32));
   return {
     fingerprint: value.toString('hex', 8, 40),
-    unconfirmed:
-      unconfirmed.size > 0 && unconfirmed.has(value.toString('hex', 56, 64)) ? value.toString('hex', 40, 56) : null,
+    unconfirmed: unconfirmed.size > 0 ? stampOf(value, unconfirmed.get(value.toString('hex', 56, 64))) : null,
     digests,
     result: () => value.toString('utf8', end),
   };
+}
+
+function stampOf(value: Buffer, run: 'open' | 'void' | undefined): string | null {
+  if (run === undefined) return null;
+  return run === 'open' ? value.toString('hex', 40, 56) : NO_STAMP;
 }
 
 function checkOf(value: Buffer): string {

@@ -1,0 +1,96 @@
+// The code that nodes run: each module is bundled once a run. The npm packages that a bundle imports lie outside of it and are read
+// when a process starts, or when the task likes: that they are those of the node's key is asked of their stats before a node
+// starts, when its process has loaded it, and at its end.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Cache, sha256 } from '../../cache/index.ts';
+import { bundleToRun } from '../plan/bundle.ts';
+import { codeChanges } from '../plan/changes.ts';
+import { type Code, codeNow } from '../plan/code.ts';
+import { type Installed, installedStats, reinstalled, versionChanges } from '../plan/installed.ts';
+import { describeReasons, type Reason } from '../plan/reason.ts';
+
+export interface Bundle {
+  readonly file: string;
+  /** A digest of the stats of the packages that it imports; a process may be kept for a bundle with the same. */
+  readonly packages: string;
+  /** What became of these packages since this was given out. */
+  packagesSince(): PackagesSince;
+}
+
+export type PackagesSince =
+  | { readonly kind: 'same' }
+  /** They have the versions that they had, but may have had others meanwhile. */
+  | { readonly kind: 'reinstalled'; readonly what: string }
+  | { readonly kind: 'changed'; readonly what: string };
+
+/** Throws `CodeChanged` where the code or the packages are not what keys were made of. */
+export type Bundles = (module: string) => Promise<Bundle>;
+
+/** The message is for a person. */
+export class CodeChanged extends Error {}
+
+/** Bundles go under `.dag/code`, so that their npm imports resolve from the project. */
+export function createBundles(root: string, folder: string, codes: ReadonlyMap<string, Code>, cache: Cache): Bundles {
+  const made = new Map<string, Promise<{ file: string; installed: Installed }>>();
+  const verified = new Map<string, string>();
+
+  const make = async (module: string) => {
+    const bytes = await bundleToRun(root, module).catch(() => null);
+    // After the files were read: it is these that have to be what the key was made of.
+    const now = await codeNow(root, module, cache);
+    if (!bytes || !now.ok)
+      throw new CodeChanged(`${module} does not build any more: it was edited since this run began`);
+    const [before, after] = [codes.get(module)!, now.value.code].map((code) => ({
+      kind: 'module' as const,
+      path: module,
+      ...code,
+    }));
+    refuse(module, codeChanges(before!, after!));
+    return { file: write(folder, module, bytes), installed: now.value.installed };
+  };
+  const versionsOf = (module: string, installed: Installed) =>
+    versionChanges(root, installed, codes.get(module)!.packages);
+
+  return async (module) => {
+    const making = made.get(module) ?? make(module);
+    made.set(module, making);
+    const { file, installed } = await making;
+    const stats = installedStats(root, installed);
+    const packages = digestOf(stats);
+    if (verified.get(module) !== packages) refuse(module, versionsOf(module, installed));
+    verified.set(module, packages);
+    return {
+      file,
+      packages,
+      packagesSince() {
+        const now = installedStats(root, installed);
+        if (digestOf(now) === packages) return { kind: 'same' };
+        const changed = versionsOf(module, installed);
+        if (changed.length > 0) return { kind: 'changed', what: described(changed) };
+        const again = reinstalled(installed, stats, now);
+        return again.length > 0 ? { kind: 'reinstalled', what: again.join(', ') } : { kind: 'same' };
+      },
+    };
+  };
+}
+
+const digestOf = (stats: readonly string[]) => sha256(stats.join('\n'));
+
+function write(folder: string, module: string, bytes: Uint8Array): string {
+  const name = path.basename(module).replace(/\W+/g, '_');
+  const file = path.join(folder, `${name}-${sha256(bytes).slice(0, 16)}.mjs`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, bytes);
+  return file;
+}
+
+function refuse(module: string, changes: readonly Reason[]): void {
+  if (changes.length === 0) return;
+  throw new CodeChanged(
+    `what ${module} is made of changed since this run began, so it was not started: ${described(changes)}`,
+  );
+}
+
+const NAMED = 3;
+const described = (changes: readonly Reason[]) => describeReasons(changes, NAMED);
