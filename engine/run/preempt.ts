@@ -33,6 +33,8 @@ export interface Advice {
 
 const SHORTEST_TURN_SECONDS = 600;
 const SHORTEST_TURN_SHARE = 0.02;
+/** Of the shortest turn, before the next look: a wait for a node that overran its time does not get shorter, however often one looks. */
+const PATIENCE = 0.05;
 
 export function giveWay(scene: Scene): Advice {
   const asks: Ask[] = [];
@@ -48,7 +50,9 @@ export function giveWay(scene: Scene): Advice {
       asked.add(turn);
       asks.push({ node: turn.node, to: node });
     }
-    for (const one of willing) if (one.in > 0) again = Math.min(again, one.in);
+    for (const one of willing)
+      if (one.in > 0)
+        again = Math.min(again, Math.max(one.in, shortestTurn(one.turn.node, scene.turns, scene.now) * PATIENCE));
   }
   return { asks, againInSeconds: Number.isFinite(again) ? again : null };
 }

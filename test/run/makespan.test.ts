@@ -54,6 +54,17 @@ function lowerBounds(durations: (node: Node) => number | null, gpus: number): { 
   };
 }
 
+/** Hours by model and shares by fold with which a node that overran made the next look due at once, again and again. */
+const NEVER_ENDED: [number[], number[]] = [
+  [37.15610206872225, 45.138438982889056, 48, 24.000000013748096, 33.41498326510191],
+  [
+    1.0577878636773677, 0.900000000146573, 0.9000000001477844, 0.9000000001700003, 0.9979409975931048,
+    1.0875559674575925, 1.1, 0.9, 1.090866997325793, 1.1, 1.0440150922629983, 1.1, 0.9000000001664895, 1.02325730137527,
+    0.9, 0.9432244864292443, 0.9, 1.1, 1.012008895771578, 0.9070869316346943, 0.9210456491447986, 1.0734446133486928,
+    1.1, 1.0501638730522247, 0.9335142199415714,
+  ],
+];
+
 describe('the makespan of the full configuration', () => {
   test('has five models of five folds to train, which may be cut', () => {
     expect(trainings).toHaveLength(25);
@@ -90,7 +101,7 @@ describe('the makespan of the full configuration', () => {
           expect(found.moves).toBeLessThanOrEqual(3 * 25);
         }
       }),
-      { numRuns: 20 },
+      { numRuns: 20, examples: [NEVER_ENDED] },
     );
   });
 });
