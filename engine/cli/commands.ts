@@ -212,7 +212,10 @@ node's artifacts are made of now stays under any limit. What runs left behind go
 their nodes left, items of nodes that are no more, claims. Safe while a build runs.`,
     options: [
       { flags: '--max-size <size>', help: 'drop the longest unused results until the rest fits, e.g. 50GB' },
-      { flags: '--max-age <time>', help: 'drop results that were of no use for so long, e.g. 30d' },
+      {
+        flags: '--max-age <time>',
+        help: 'drop results that were of no use for so long, e.g. 30d, and scratch of profiles out of use',
+      },
       {
         flags: '--keep-runs <n>',
         help: 'keep what the last n runs had; alone: and drop the rest',

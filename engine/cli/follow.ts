@@ -6,11 +6,10 @@ import { tailLines } from '../history/tail.ts';
 import type { Estimator } from '../report/eta.ts';
 import { terminalReport } from '../report/terminal.ts';
 import type { Capacity } from '../run/slots.ts';
-import type { Line } from '../state/journal.ts';
 import { placesOf } from '../state/places.ts';
 import { EXIT } from './failure.ts';
 import { estimatorFor, tailOf } from './run.ts';
-import { type CommonFlags, openSession, projectRoot, selectNodes } from './session.ts';
+import { asRun, type CommonFlags, openSession, projectRoot, selectNodes } from './session.ts';
 
 export const POLL_MS = 200;
 export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, POLL_MS));
@@ -43,10 +42,6 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
   }
   process.stderr.write('the run ended without saying how: its process was killed. `dag run` goes on where it was\n');
   return EXIT.failed;
-}
-
-function asRun(flags: CommonFlags, { profile, set }: Extract<Line, { type: 'run-started' }>): CommonFlags {
-  return { ...flags, set, ...(profile === null ? {} : { profile }) };
 }
 
 /** Durations are in the cache and the graph is in the file; edited since, it may not load: then there is no estimate. */

@@ -42,7 +42,13 @@ export async function gcCommand(flags: GcFlags): Promise<number> {
       dryRun,
       onWait: ({ pid }) => process.stderr.write(`waiting for another collection (process ${pid})\n`),
     });
-    const { gone, hinderedBy } = await collectLeftovers(session, { usage, keepRuns: limits.keepRuns ?? 0, dryRun });
+    const { gone, hinderedBy } = await collectLeftovers(session, {
+      usage,
+      keepRuns: limits.keepRuns ?? 0,
+      maxAgeMs: limits.maxAgeMs,
+      flags,
+      dryRun,
+    });
     if (flags.json)
       process.stdout.write(
         `${JSON.stringify({ schemaVersion: 1, dryRun, dropped: nodes, ...collection, leftovers: sumsOf(gone), hinderedBy })}\n`,
@@ -56,14 +62,19 @@ export async function gcCommand(flags: GcFlags): Promise<number> {
 }
 
 function limitsOf({ maxSize, maxAge, keepRuns }: GcFlags): Limits {
-  const read = (text: string | undefined, parse: (text: string) => number | undefined, example: string) => {
+  const read = (
+    flag: string,
+    text: string | undefined,
+    parse: (text: string) => number | undefined,
+    example: string,
+  ) => {
     const value = text === undefined ? null : parse(text);
-    if (value === undefined) throw new UsageError(`"${text}" cannot be read; write it like ${example}`);
+    if (value === undefined) throw new UsageError(`${flag} "${text}" cannot be read; write it like ${flag} ${example}`);
     return value;
   };
   return {
-    maxBytes: read(maxSize, parseBytes, '50GB or 200MiB'),
-    maxAgeMs: read(maxAge, parseDuration, '30d or 12h'),
+    maxBytes: read('--max-size', maxSize, parseBytes, '50GB or 200MiB'),
+    maxAgeMs: read('--max-age', maxAge, parseDuration, '30d or 12h'),
     keepRuns: keepRuns ?? null,
   };
 }
@@ -181,7 +192,7 @@ function print(found: Collection, nodes: readonly string[], leftovers: readonly 
 
 const TOLD: Record<LeftoverKind, string> = {
   code: 'bundled code of earlier runs',
-  scratch: 'scratch of keys that no node has any more',
+  scratch: 'scratch that no node will take up again',
   items: 'remembered items of nodes that are no more',
   staging: 'staging of runs that ended early',
   claims: 'claims that nobody holds',

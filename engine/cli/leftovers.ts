@@ -1,7 +1,8 @@
 // The part of dag gc that is not about results: what runs left under .dag and beside the results in the cache. The project's
 // is collected while no run of it is under way, the cache's claims while nobody else has it open; else they stay for the next time.
 import { acquireLock } from '../../cache/index.ts';
-import type { Usage } from '../history/usage.ts';
+import type { Pipeline } from '../graph/node.ts';
+import type { Asked, Started, Usage } from '../history/usage.ts';
 import {
   cacheLeftovers,
   type Leftover,
@@ -13,11 +14,13 @@ import {
 import { listPins } from '../state/pins.ts';
 import { recordOf, stateOf } from '../state/record.ts';
 import { nodeOfId } from '../state/scope.ts';
-import type { Session } from './session.ts';
+import { asRun, type CommonFlags, loadOrNull, type Session } from './session.ts';
 
 export interface LeftoverRequest {
   readonly usage: Usage;
   readonly keepRuns: number;
+  readonly maxAgeMs: number | null;
+  readonly flags: CommonFlags;
   readonly dryRun: boolean;
 }
 
@@ -65,29 +68,51 @@ async function ofProject(session: Session, request: LeftoverRequest, alone: Alon
 
 /**
  * A scratch folder may be taken up again while its key is the one that its node was last started with in that profile, or is
- * pinned or of the last runs, and has no result yet; so may that node's items. A key that the journals do not know is left in peace.
+ * pinned or of the last runs, and has no result yet; so may that node's items. Where no pipeline that is in use has the node, that
+ * is true up to the age limit only. A key that the journals do not know is left in peace.
  */
-function wantedIn({ cache, pipeline }: Session, { usage, keepRuns }: LeftoverRequest) {
-  const kept = new Set(usage.lastStarted.map(({ key }) => key));
-  for (const { keys } of usage.runs.slice(0, keepRuns)) for (const key of keys) kept.add(key);
-  for (const { keys } of listPins(cache)) for (const key of keys) kept.add(key);
+function wantedIn(session: Session, request: LeftoverRequest) {
+  const { cache, pipeline } = session;
+  const { usage, keepRuns, maxAgeMs } = request;
+  const isInUse = maxAgeMs === null ? () => true : nodesInUse(session, request);
+  const oldestMs = maxAgeMs === null ? Number.NEGATIVE_INFINITY : Date.now() - maxAgeMs;
+  const started = usage.lastStarted.filter(({ key }) => cache.get('records', key) === undefined);
+  const used = new Set(started.filter(isInUse).map(({ key }) => key));
+  const last = new Set(started.map(({ key }) => key));
+  for (const { keys } of usage.runs.slice(0, keepRuns)) for (const key of keys) used.add(key);
+  for (const { keys } of listPins(cache)) for (const key of keys) used.add(key);
   const known = new Map([...usage.lastUsedMs.keys()].map((key) => [key.slice(0, 32), key]));
   const isAlive = (name: string) => {
     const state = stateOf(cache, name);
     return state !== undefined && recordOf(cache, state.key) !== undefined;
   };
-  const isUnfinished = (key: string) => cache.get('records', key) === undefined;
+  const isYoung = (key: string, writtenMs = 0) => Math.max(usage.lastUsedMs.get(key)!, writtenMs) >= oldestMs;
   return {
     nodes: [
       ...pipeline.nodes.map(({ name }) => name),
       ...cache.ids('nodes').filter(isAlive).map(nodeOfId),
-      ...usage.lastStarted.filter(({ key }) => isUnfinished(key)).map(({ node }) => node),
+      ...started.filter(({ key }) => used.has(key) || isYoung(key)).map(({ node }) => node),
     ],
-    isWanted(start: string) {
+    isWanted(start: string, writtenMs: number) {
       const key = known.get(start);
-      return key === undefined || (kept.has(key) && isUnfinished(key));
+      if (key === undefined) return true;
+      if (cache.get('records', key) !== undefined) return false;
+      return used.has(key) || (last.has(key) && isYoung(key, writtenMs));
     },
   };
+}
+
+/** Whether the pipeline that a node was started in, by profile and --set, is that of this command or of one of the kept runs, and still has the node. */
+function nodesInUse({ pipeline }: Session, { usage, keepRuns, flags }: LeftoverRequest): (started: Started) => boolean {
+  const nameOf = ({ profile, set }: Asked) => JSON.stringify([profile, set]);
+  const namesOf = ({ nodes }: Pipeline) => new Set(nodes.map(({ name }) => name));
+  const inUse = new Map([[nameOf({ profile: pipeline.profile, set: flags.set }), namesOf(pipeline)]]);
+  for (const run of usage.runs.slice(0, Math.max(1, keepRuns))) {
+    if (inUse.has(nameOf(run))) continue;
+    const loaded = loadOrNull(asRun(flags, run));
+    if (loaded) inUse.set(nameOf(run), namesOf(loaded));
+  }
+  return (started) => inUse.get(nameOf(started))?.has(started.node) ?? false;
 }
 
 function ofCache({ cache }: Session, dryRun: boolean, alone: Alone): Leftover[] {

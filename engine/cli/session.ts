@@ -5,6 +5,7 @@ import { type Cache, type LockOwner, openCache } from '../../cache/index.ts';
 import type { Node, Pipeline } from '../graph/node.ts';
 import { topological } from '../graph/order.ts';
 import { select } from '../graph/select.ts';
+import type { Asked } from '../history/usage.ts';
 import { type Code, codeOf } from '../plan/code.ts';
 import type { MissingSource } from '../plan/plan.ts';
 import { toolVersions } from '../plan/tools.ts';
@@ -46,6 +47,21 @@ export function loadProject(flags: CommonFlags): Pipeline {
   const source = (name: string) => (existsSync(name) ? readFileSync(name, 'utf8') : undefined);
   const text = formatDiagnostics(loaded.error, source, { color: colors.enabled, cwd: process.cwd() });
   throw new UsageError(text.trimEnd());
+}
+
+/** Null where the file, as it is now, does not load so. */
+export function loadOrNull(flags: CommonFlags): Pipeline | null {
+  try {
+    return loadProject(flags);
+  } catch (error) {
+    if (error instanceof UsageError) return null;
+    throw error;
+  }
+}
+
+/** The flags with which a run of the past was asked for. */
+export function asRun(flags: CommonFlags, { profile, set }: Asked): CommonFlags {
+  return { ...flags, set, ...(profile === null ? {} : { profile }) };
 }
 
 /** The project's folder, for commands that read only what runs left: the file need not load. */

@@ -2,7 +2,6 @@
 // and runs again as soon as the nodes that the edit does not reach have ended; those are not disturbed.
 import path from 'node:path';
 import { createLocalExecutor } from '../exec/local.ts';
-import type { Pipeline } from '../graph/node.ts';
 import { codeOf, filesRead } from '../plan/code.ts';
 import { logPath } from '../state/places.ts';
 import { affectedBy, dependentOn, type Version } from '../watch/affected.ts';
@@ -11,7 +10,7 @@ import { filesToWatch, type Watched } from '../watch/files.ts';
 import { createWatcher } from '../watch/watcher.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { type RunFlags, runSelected } from './run.ts';
-import { learn, loadProject, openSession, pipelineFile, type Session, selectNodes } from './session.ts';
+import { learn, loadOrNull, openSession, pipelineFile, type Session, selectNodes } from './session.ts';
 import { dim } from './style.ts';
 
 /** Returns when it is interrupted, with 0. */
@@ -123,15 +122,6 @@ const NAMED = 3;
 function named(names: readonly string[]): string {
   const rest = names.length - NAMED;
   return names.slice(0, NAMED).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
-}
-
-function loadOrNull(flags: RunFlags): Pipeline | null {
-  try {
-    return loadProject(flags);
-  } catch (error) {
-    if (error instanceof UsageError) return null;
-    throw error;
-  }
 }
 
 /** Edits since the last run began, and a promise of the next one. */

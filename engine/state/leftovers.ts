@@ -16,8 +16,8 @@ export interface Leftover {
 export interface Wanted {
   /** Nodes whose items are of use: in the pipeline, or with a result in the cache. */
   readonly nodes: Iterable<string>;
-  /** May an unfinished run of this key be taken up again? Asked with the first 32 letters. */
-  isWanted(keyStart: string): boolean;
+  /** May an unfinished run of this key be taken up again? Asked with the first 32 letters, and when something was last written there. */
+  isWanted(keyStart: string, writtenMs: number): boolean;
 }
 
 /** In the project's own folder. */
@@ -38,7 +38,16 @@ function scratchIn(folder: string, isWanted: Wanted['isWanted']): string[][] {
     const key = path.basename(name, '.turns.json');
     byKey.set(key, [...(byKey.get(key) ?? []), name]);
   }
-  return [...byKey].filter(([key]) => !isWanted(key)).map(([, names]) => names);
+  const writtenMs = (names: readonly string[]) =>
+    Math.max(...names.map((name) => lastWrittenMs(path.join(folder, name))));
+  return [...byKey].filter(([key, names]) => !isWanted(key, writtenMs(names))).map(([, names]) => names);
+}
+
+/** Of a file, or of a folder and all that is in it. */
+function lastWrittenMs(place: string): number {
+  const stat = lstatSync(place, { throwIfNoEntry: false });
+  const inside = stat?.isDirectory() ? namesIn(place).map((name) => lastWrittenMs(path.join(place, name))) : [];
+  return inside.reduce((latest, ms) => Math.max(latest, ms), stat?.mtimeMs ?? 0);
 }
 
 /** What was damaged is evidence, for somebody to look at. */

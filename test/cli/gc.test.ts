@@ -99,7 +99,10 @@ describe('gc', () => {
 
   test('what cannot be read is refused', async () => {
     const p = project();
-    expect((await p.dag('gc', '--max-size', 'plenty')).stderr).toContain('write it like 50GB');
+    expect((await p.dag('gc', '--max-size', '10')).stderr).toContain(
+      '--max-size "10" cannot be read; write it like --max-size 50GB or 200MiB',
+    );
+    expect((await p.dag('gc', '--max-age', 'long')).stderr).toContain('--max-age "long" cannot be read');
     expect((await p.dag('gc', '--pin', 'big')).stderr).toContain('has no result to pin');
   });
 

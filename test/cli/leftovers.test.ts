@@ -1,5 +1,5 @@
 // gc and what runs left behind: what goes, what stays because somebody may take it up again, and that a build loses nothing.
-import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, utimesSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { cacheLeftovers, takeClaimsAway } from '../../engine/state/leftovers.ts';
 import { createProject, type Project } from '../rigs/project.ts';
@@ -69,7 +69,7 @@ export default { async run(ctx) {
   writeFileSync(ctx.output('x'), '');
   if (ctx.params.size === 1) return;
   writeFileSync(ctx.scratch + '/part', '');
-  await ctx.each(['item'], { key: (name) => name }, item);
+  await ctx.each(['item'], { key: (name) => name, inputs: () => [] }, item);
   throw new Error('no');
 } };
 `,
@@ -89,6 +89,54 @@ export default { async run(ctx) {
     await gc(p);
     expect(scratches(p)).toBe(6);
     expect(readdirSync(p.path('.dag/each'))).toHaveLength(items);
+  });
+
+  describe('scratch that is older than --max-age', () => {
+    /** `old` was interrupted in profile `once`, `now` in the profile that is run since. */
+    const interrupted = async () => {
+      const p = createProject({
+        'pipeline.yml': `
+params: { name: now, word: x }
+profile: usual
+profiles: { usual: {}, once: { name: old } }
+tasks: { a: { use: tasks/a.mjs, matrix: { i: ["\${name}"] }, params: { word: "\${word}", i: "\${i}" }, out: { x: 'out/a-\${i}' } } }
+`,
+        'tasks/a.mjs': module('one'),
+      });
+      open.push(p);
+      await p.dag('run', '--profile', 'once', '--set', 'word=y');
+      await p.dag('run', '--profile', 'once');
+      await p.dag('run');
+      expect(scratches(p)).toBe(3);
+      return p;
+    };
+
+    test('goes where no profile in use has its node; that of the present profile and of the kept runs stays', async () => {
+      const p = await interrupted();
+      expect((await gc(p)).leftovers.scratch).toBeUndefined();
+      expect((await gc(p, '--max-age', '1h')).leftovers.scratch).toBeUndefined();
+      expect((await gc(p, '--max-age', '1ms', '--keep-runs', '2')).leftovers.scratch).toMatchObject({ count: 1 });
+      expect((await gc(p, '--max-age', '1ms', '--dry-run')).leftovers.scratch).toMatchObject({ count: 1 });
+      expect((await gc(p, '--max-age', '1ms', '--profile', 'once')).leftovers.scratch).toBeUndefined();
+      expect((await gc(p, '--max-age', '1ms')).leftovers.scratch).toMatchObject({ count: 1 });
+      expect(scratches(p)).toBe(1);
+      expect((await p.dag('run')).code).toBe(1);
+      expect(scratches(p)).toBe(1);
+    });
+
+    test('goes where the profile is in use but has lost the node', async () => {
+      const p = await interrupted();
+      p.edit('pipeline.yml', 'name: now', 'name: other');
+      expect((await gc(p, '--max-age', '1ms')).leftovers.scratch).toMatchObject({ count: 3 });
+    });
+
+    test('stays where something in it was written since', async () => {
+      const p = await interrupted();
+      const inAnHour = new Date(Date.now() + 3_600_000);
+      for (const name of readdirSync(p.path('.dag/scratch')))
+        utimesSync(p.path(`.dag/scratch/${name}/part`), inAnHour, inAnHour);
+      expect((await gc(p, '--max-age', '1ms')).leftovers.scratch).toBeUndefined();
+    });
   });
 
   test('beside a running build they stay', async () => {
