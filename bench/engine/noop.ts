@@ -24,7 +24,7 @@ export function benchNoop(nodes: number, layers: number, dag: string, keep: stri
     const noop = least(REPEATS, () => cost(run, root));
     if (!long || !noop) throw new Error('a run failed');
     const told = (name: string, { clock, cpu }: { clock: number; cpu: number }) =>
-      console.log(`${name.padEnd(44)}${clock.toFixed(3)} s, CPU ${cpu.toFixed(3)} s`);
+      console.log(`${name.padEnd(46)}${clock.toFixed(3)} s, CPU ${cpu.toFixed(3)} s`);
     told('node -e 0', bare);
     told(`no-op of ${nodes} nodes, looking at everything`, long);
     told(`no-op of ${nodes} nodes, by stats`, noop);

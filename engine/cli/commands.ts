@@ -125,7 +125,12 @@ that it reaches and leaves the others alone. Ctrl-C ends.`,
     words: 'status [selectors...]',
     group: 'Look',
     summary: 'the state of every node',
-    options: [{ flags: '-f, --follow', help: 'watch the run that goes on in another terminal' }],
+    options: [
+      {
+        flags: '-f, --follow',
+        help: 'watch the run that goes on in another terminal; with --json an object a line: its journal',
+      },
+    ],
     run: async (names, flags) =>
       flags.follow
         ? (await import('./follow.ts')).followCommand(flags)
@@ -254,6 +259,6 @@ their nodes left, items of nodes that are no more, claims. Safe while a build ru
     words: 'completion [shell]',
     group: 'Set up',
     summary: 'print a script that completes dag in bash, zsh or fish',
-    run: async (names) => (await import('./completion.ts')).completionCommand(names[0]),
+    run: async (names, flags) => (await import('./completion.ts')).completionCommand(names[0], flags),
   },
 ];

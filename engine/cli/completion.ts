@@ -39,7 +39,7 @@ complete -c dag -n '__fish_prev_arg_in -C --directory' -a '(__fish_complete_dire
 
 const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
 
-export async function completionCommand(shell: string | undefined): Promise<number> {
+export async function completionCommand(shell: string | undefined, { json }: CommonFlags): Promise<number> {
   const script = SCRIPTS[shell ?? ''];
   if (!script)
     throw new UsageError(
@@ -50,7 +50,7 @@ export async function completionCommand(shell: string | undefined): Promise<numb
         '  fish: dag completion fish > ~/.config/fish/completions/dag.fish',
       ].join('\n'),
     );
-  process.stdout.write(script);
+  process.stdout.write(json ? `${JSON.stringify({ schemaVersion: 1, script })}\n` : script);
   return EXIT.done;
 }
 

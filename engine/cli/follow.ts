@@ -1,4 +1,5 @@
-// dag status --follow: shows the run that goes on in another terminal, as that terminal shows it, by reading its journal.
+// dag status --follow: shows the run that goes on in another terminal, as that terminal shows it, by reading its journal. With --json
+// it prints the journal's lines, an object each.
 import { currentRun } from '../history/current.ts';
 import { lockHolder } from '../history/holder.ts';
 import { parseLines } from '../history/read.ts';

@@ -15,6 +15,8 @@ interface LogFlags extends CommonFlags {
 }
 
 export async function logCommand(selector: string, flags: LogFlags): Promise<number> {
+  if (flags.follow && flags.json)
+    throw new UsageError('--follow prints the log as it grows, and --json one object: take one of them');
   const pipeline = loadProject(flags);
   const names = selectNames(pipeline, [selector], true);
   const places = placesOf(pipeline.root);

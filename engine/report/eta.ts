@@ -22,7 +22,7 @@ export interface Estimator {
   yielded(node: string, seconds: number): void;
   /** `seconds`: what it took, where it ran. */
   settled(node: string, seconds: number | null): void;
-  /** Seconds; null while too few durations are known to say. */
+  /** Seconds; null while too few durations are known to say; 0 where all that is open has overrun its usual time, so that nobody knows. */
   left(nowMs: number): number | null;
 }
 
@@ -45,12 +45,17 @@ export function createEstimator(nodes: readonly Expected[], capacity: Pick<Capac
     const mean = seen.get(node.task);
     return node.seconds ?? (mean ? mean.seconds / mean.count : null);
   };
+  const ranBy = (name: string, nowMs: number) => {
+    const begun = startedMs.get(name);
+    return (ranSeconds.get(name) ?? 0) + (begun === undefined ? 0 : (nowMs - begun) / 1000);
+  };
   const remaining = (name: string, otherwise: number, nowMs: number) => {
     const whole = usual(name) ?? otherwise;
-    const begun = startedMs.get(name);
-    const ran = (ranSeconds.get(name) ?? 0) + (begun === undefined ? 0 : (nowMs - begun) / 1000);
+    const ran = ranBy(name, nowMs);
     return ran === 0 ? whole : Math.max(whole - ran, whole * NEARLY);
   };
+  const hasOverrun = (name: string, nowMs: number) =>
+    startedMs.has(name) && ranBy(name, nowMs) >= (usual(name) ?? Number.POSITIVE_INFINITY);
 
   return {
     usual,
@@ -74,6 +79,7 @@ export function createEstimator(nodes: readonly Expected[], capacity: Pick<Capac
       const known = [...open].map(usual).filter((seconds) => seconds !== null);
       if (open.size === 0) return 0;
       if (known.length < open.size * ENOUGH) return null;
+      if ([...open].every((name) => hasOverrun(name, nowMs))) return 0;
       const short = shortOf(known);
       const paths = new Map<string, number>();
       let [path, coreSeconds, gpuSeconds] = [0, 0, 0];

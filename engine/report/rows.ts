@@ -49,8 +49,12 @@ export function tallyText(tally: Tally, nowMs: number): string {
   const parts = [`${tally.done} of ${tally.total} done`, `${tally.running} running`];
   if (tally.failed > 0) parts.push(`${tally.failed} failed`);
   if (tally.blocked > 0) parts.push(`${tally.blocked} blocked`);
-  const left = tally.leftSeconds === null ? '' : `, about ${duration(tally.leftSeconds)} left`;
-  return `${parts.join(', ')}; ${duration((nowMs - tally.startedMs) / 1000)} so far${left}`;
+  return `${parts.join(', ')}; ${duration((nowMs - tally.startedMs) / 1000)} so far${leftText(tally.leftSeconds)}`;
+}
+
+function leftText(seconds: number | null): string {
+  if (seconds === null) return '';
+  return seconds === 0 ? ', done any moment' : `, about ${duration(seconds)} left`;
 }
 
 /** Columns that a terminal gives to a text: East Asian wide letters and emoji take two. */

@@ -106,6 +106,13 @@ test.skipIf(!has('fish'))(
   },
 );
 
+test('with --json the script is a field of one object', async () => {
+  const p = project();
+  const { stdout: script } = await p.dag('completion', 'fish');
+  const { stdout } = await p.dag('completion', 'fish', '--json');
+  expect(JSON.parse(stdout)).toEqual({ schemaVersion: 1, script });
+});
+
 /** Types the line and Tab into a zsh with a terminal of its own, and prints what then stands on its command line. */
 const ZPTY = `
 zmodload zsh/zpty

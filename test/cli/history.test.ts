@@ -190,6 +190,9 @@ describe('beside a run', () => {
     expect(await log.ended).toBe(0);
     expect(log.printed.stdout).toBe('early\nlate\n');
     expect((await run).code).toBe(0);
+    const both = await p.dag('log', 'first', '-f', '--json');
+    expect(both).toMatchObject({ code: 2, stdout: '' });
+    expect(both.stderr).toContain('take one of them');
   });
 
   test('status --follow shows the run of another terminal to its end', async () => {
@@ -197,9 +200,12 @@ describe('beside a run', () => {
     const run = p.dag('run');
     await began(p, 'first');
     const follow = start(p, 'status', '--follow');
-    await until(() => follow.printed.stderr.includes('▶ first'));
+    const lines = start(p, 'status', '--follow', '--json');
+    await until(() => follow.printed.stderr.includes('▶ first') && lines.printed.stdout.includes('"node-started"'));
     go(p, 'first');
     expect(await follow.ended).toBe(0);
+    expect(await lines.ended).toBe(0);
+    expect(lines.printed.stdout).toBe(p.read(`.dag/runs/${journals(p)[0]}`));
     expect(follow.printed.stderr).toContain('✔ second');
     expect(follow.printed.stderr).toContain('2 ran, 0 fresh');
     await run;

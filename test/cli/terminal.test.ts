@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RunEvent } from '../../engine/event.ts';
 import { createEstimator } from '../../engine/report/eta.ts';
-import { clip, width } from '../../engine/report/rows.ts';
+import { clip, tallyText, width } from '../../engine/report/rows.ts';
 import { terminalReport } from '../../engine/report/terminal.ts';
 
 /** A control sequence of those that we use, or a letter. */
@@ -234,6 +234,20 @@ describe('the estimate', () => {
     estimator.settled('a1', 4);
     expect(estimator.usual('a2')).toBe(4);
     expect(estimator.left(0)).toBe(8);
+  });
+
+  test('is none where all that is left has overrun its usual time, and one where something is known to come', () => {
+    const estimator = createEstimator([node('a', 10), node('b', 5, ['a'])], { cores: 2, gpus: [] });
+    estimator.started('a', 0, 0);
+    expect(estimator.left(30_000)).toBe(5.5);
+    estimator.settled('a', 30);
+    estimator.started('b', 30_000, 0);
+    expect(estimator.left(34_000)).toBe(1);
+    expect(estimator.left(35_000)).toBe(0);
+    const tally = { total: 2, done: 1, running: 1, failed: 0, blocked: 0, startedMs: 0 };
+    expect(tallyText({ ...tally, leftSeconds: estimator.left(35_000) }, 35_000)).toBe(
+      '1 of 2 done, 1 running; 35 s so far, done any moment',
+    );
   });
 });
 
