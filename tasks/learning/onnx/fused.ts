@@ -39,11 +39,12 @@ const largest = (nodes: readonly Node[]): number =>
       .map(({ shape }) => shape.reduce((a, b) => a * b, 1)),
   );
 
-/** As many channels a turn as fit the chunk, and divide all channels. */
+/** As many channels a turn as fit the chunk, and divide all channels; in pairs, which threads share evenly, if possible. */
 function channelsATurn({ channels, nodes }: Region, chunk: number): number {
   const perChannel = largest(nodes) / channels;
+  const fits = (k: number): boolean => channels % k === 0 && k * perChannel <= chunk * 1.25;
   let best = 1;
-  for (let k = 1; k <= channels; k++) if (channels % k === 0 && k * perChannel <= chunk * 1.25) best = k;
+  for (let k = 1; k <= channels; k++) if (fits(k) && (k % 2 === 0 || best % 2 === 1)) best = k;
   return best;
 }
 

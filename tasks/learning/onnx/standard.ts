@@ -29,12 +29,9 @@ export const elementwiseRules: Rules = {
     return l.emit('Where', [positive, dy!, l.floats([0], [])]);
   },
   swish: (l, _node, [x]) => l.emit('Mul', [x!, l.emit('Sigmoid', [x!])]),
-  swishGrad: (l, _node, [dy, x]) => {
-    // s + x·s·(1 - s) = s·(1 - x·s) + x·s.
-    const s = l.emit('Sigmoid', [x!]);
-    const y = l.emit('Mul', [x!, s]);
-    const rest = l.emit('Mul', [s, l.emit('Sub', [l.floats([1], []), y])]);
-    return l.emit('Mul', [dy!, l.emit('Add', [rest, y])]);
+  swishGrad: (l, _node, [dy, x, y]) => {
+    const rest = l.emit('Mul', [l.emit('Sigmoid', [x!]), l.emit('Sub', [l.floats([1], []), y!])]);
+    return l.emit('Mul', [dy!, l.emit('Add', [rest, y!])]);
   },
   constant: (l, node) => l.floats(constantValues(node.attributes as { shape: Shape; values: number[] }), node.shape),
 

@@ -73,13 +73,18 @@ export const softplusOp = unary(
 export const swishOp = unary(
   'swish',
   (x) => x * logistic(x),
-  (graph, node, dy) => [apply(graph, swishGradOp, [dy, node.inputs[0]!], none)],
+  (graph, node, dy) => [apply(graph, swishGradOp, [dy, node.inputs[0]!, node as unknown as Node], none)],
 );
-/** dL/dx of swish from (dL/dy, x). */
-export const swishGradOp = binary('swishGrad', (dy, x) => {
-  const s = logistic(x);
-  return dy * s * (1 + x * (1 - s));
-});
+/** dL/dx of swish from (dL/dy, x, y): with s the sigmoid of x, dy·(s·(1 - y) + y). */
+export const swishGradOp: Op<None> = {
+  name: 'swishGrad',
+  shape(shapes) {
+    const [dy, x, y] = shapes;
+    if (!sameShape(dy!, x!) || !sameShape(dy!, y!)) throw shapeError('swishGrad', shapes, 'three of the same shape');
+    return dy!;
+  },
+  evaluate: ([dy, x, y]) => dy!.map((value, i) => value * (logistic(x![i]!) * (1 - y![i]!) + y![i]!)),
+};
 
 export const reluOp = unary(
   'relu',

@@ -28,11 +28,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   relu: (tf, _node, [x]) => tf.relu(x!),
   reluGrad: (tf, _node, [dy, y]) => tf.mul(dy!, tf.step(y!)),
   swish: (tf, _node, [x]) => tf.mul(x!, tf.sigmoid(x!)),
-  swishGrad: (tf, _node, [dy, x]) => {
-    const s = tf.sigmoid(x!);
-    const y = tf.mul(x!, s);
-    return tf.mul(dy!, tf.add(tf.mul(s, tf.sub(1, y)), y));
-  },
+  swishGrad: (tf, _node, [dy, x, y]) => tf.mul(dy!, tf.add(tf.mul(tf.sigmoid(x!), tf.sub(1, y!)), y!)),
   constant: (tf, node) => {
     const values = constantValues(node.attributes as { shape: Shape; values: number[] });
     return tf.tensor(Float32Array.from(values), [...node.shape], 'float32');
