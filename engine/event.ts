@@ -84,10 +84,16 @@ export type RunEvent =
       /** It stopped at a safe point and waits to go on: neither failed nor done. */
       readonly type: 'node-yielded';
       readonly node: string;
-      /** The node that needs its slots. */
+      /** The node that needs its slots, or "its new code". */
       readonly to: string;
       /** Of this turn. */
       readonly seconds: number;
+    }
+  | {
+      /** An edit reached them, and they are to be done again; so many of them had been settled. */
+      readonly type: 'nodes-reopened';
+      readonly nodes: readonly string[];
+      readonly settled: number;
     }
   | { readonly type: 'node-blocked'; readonly node: string; readonly by: string }
   | { readonly type: 'note'; readonly message: string }

@@ -54,6 +54,13 @@ function estimateAsRun(flags: CommonFlags, names: readonly string[], capacity: C
     void session.cache.close();
     return estimator;
   } catch {
-    return { usual: () => null, started: () => {}, yielded: () => {}, settled: () => {}, left: () => null };
+    return {
+      usual: () => null,
+      started: () => {},
+      yielded: () => {},
+      reopened: () => {},
+      settled: () => {},
+      left: () => null,
+    };
   }
 }

@@ -14,7 +14,7 @@ import { createEstimator, type Estimator } from '../report/eta.ts';
 import { terminalReport } from '../report/terminal.ts';
 import { machineCapacity } from '../run/capacity.ts';
 import type { QuietAnswer } from '../run/quiet.ts';
-import { type Outcome, startRun } from '../run/run.ts';
+import { type Outcome, type Run, startRun } from '../run/run.ts';
 import type { Capacity } from '../run/slots.ts';
 import { journalTo, newRunId, type RunHeader } from '../state/journal.ts';
 import { stateOf } from '../state/record.ts';
@@ -71,11 +71,17 @@ function tracingExecutor(): (root: string, notes: Notes) => Executor {
 
 type Seen = Pick<QuietAnswer, 'nodes' | 'files'>;
 
+export interface StartedRun extends Pick<Run, 'edit'> {
+  /** Puts a line where the run's own lines go. */
+  say(message: string): void;
+}
+
 /** What a caller beside the terminal wants of a run. */
 export interface RunHooks {
   createExecutor?(root: string, notes: Notes): Executor;
-  /** With what the nodes' code is in this run; `say` puts a line where the run's own lines go. */
-  onStart?(nodes: readonly Node[], codes: ReadonlyMap<string, Code>, say: (message: string) => void): void;
+  readonly mayBeEdited?: boolean;
+  /** With what the nodes' code is in this run. */
+  onStart?(nodes: readonly Node[], codes: ReadonlyMap<string, Code>, run: StartedRun): void;
 }
 
 /** Takes the project's lock, waiting for it where another run has it, and runs to the end. */
@@ -116,9 +122,10 @@ export async function runSelected(
         }),
       listener: together([journalTo(places.journals, runId, headerOf(flags)), terminal]),
       ...(hooks.createExecutor ? { createExecutor: hooks.createExecutor } : {}),
+      ...(hooks.mayBeEdited ? { mayBeEdited: true } : {}),
     });
     const say = (message: string) => terminal({ type: 'note', message });
-    hooks.onStart?.(nodes, knowledge.codes, say);
+    hooks.onStart?.(nodes, knowledge.codes, { say, edit: run.edit });
     const restore = onSignals(run.stop, say);
     return await run.finished.finally(restore);
   } finally {

@@ -1,15 +1,12 @@
-// dag watch: runs what is stale, then again after each edit. What an edit reaches while a run goes on is stopped at once
-// and runs again as soon as the nodes that the edit does not reach have ended; those are not disturbed.
+// dag watch: runs what is stale, then again after each edit. What an edit reaches while a run goes on is stopped and begun again
+// at once, and nothing else is disturbed (engine/run/edits.ts).
 import path from 'node:path';
-import { createLocalExecutor } from '../exec/local.ts';
-import { codeOf, filesRead } from '../plan/code.ts';
-import { logPath } from '../state/places.ts';
+import { type Code, filesRead } from '../plan/code.ts';
 import { affectedBy, dependentOn, type Version } from '../watch/affected.ts';
-import { type EditableExecutor, editableExecutor } from '../watch/executor.ts';
 import { filesToWatch, type Watched } from '../watch/files.ts';
 import { createWatcher } from '../watch/watcher.ts';
 import { EXIT, UsageError } from './failure.ts';
-import { type RunFlags, runSelected } from './run.ts';
+import { type RunFlags, type RunHooks, runSelected, type StartedRun } from './run.ts';
 import { learn, loadOrNull, openSession, pipelineFile, type Session, selectNodes } from './session.ts';
 import { dim } from './style.ts';
 
@@ -33,7 +30,7 @@ export async function watchCommand(selectors: readonly string[], flags: RunFlags
           await learn(session, selectNodes(session.pipeline, selectors, false));
           watched = watchedBy(session, selectors);
           await watcher.look(watched);
-          current = createCurrent(session, flags);
+          current = createCurrent(session, selectors, flags);
           const outcome = await runSelected(session, selectors, flags, current.hooks);
           if (outcome.interrupted) return EXIT.done;
           watched = watchedBy(session, selectors);
@@ -68,45 +65,42 @@ function watchedBy({ pipeline, cache }: Session, selectors: readonly string[]): 
 
 /** The run that goes on, and what edits do to it. */
 interface Current {
-  readonly hooks: Parameters<typeof runSelected>[3] & object;
+  readonly hooks: RunHooks;
   edited(paths: ReadonlySet<string>): Promise<void>;
   /** No look at an edit is under way. */
   settled(): Promise<void>;
 }
 
-function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): Current {
-  let executor: EditableExecutor | null = null;
-  let say: (message: string) => void = () => {};
+function createCurrent(
+  { pipeline: { root }, places, cache }: Session,
+  selectors: readonly string[],
+  flags: RunFlags,
+): Current {
+  let run: StartedRun | null = null;
   let version: Version = { nodes: [], codes: new Map() };
   let last: Promise<void> = Promise.resolve();
-  const byLog = new Map(pipeline.nodes.map(({ name }) => [logPath(places, name), name]));
 
   const look = async (paths: ReadonlySet<string>) => {
     for (const file of paths) cache.forget(file);
-    const edited = loadOrNull(flags);
-    // A file that does not load says nothing of the nodes: they go on until it does.
-    if (!edited || !executor) return;
-    const modules = new Set(version.codes.keys());
-    const codes = new Map<string, string>();
-    for (const [module, code] of await codeOf(edited.root, modules, cache))
-      if (code.ok) codes.set(module, code.value.digest);
-    const reached = affectedBy(version, { nodes: edited.nodes, codes });
+    if (!run) return;
+    const files = named([...paths].map((file) => path.relative(root, file)));
+    const pipeline = loadOrNull(flags);
+    const nodes = pipeline && unlessUsage(() => selectNodes(pipeline, selectors, flags.only ?? false));
+    const knowledge = nodes && (await learn({ pipeline, places, cache }, nodes).catch(nullOnUsage));
+    if (!knowledge) return run.say(`edited ${files}: it does not load or build, so running nodes go on as they are`);
+    const now: Version = { nodes, codes: digestsOf(knowledge.codes) };
+    const reached = affectedBy(version, now);
     if (reached.size === 0) return;
-    const files = named([...paths].map((file) => path.relative(edited.root, file)));
-    say(`edited ${files}: ${reached.size} ${reached.size === 1 ? 'node has' : 'nodes have'} to run again`);
-    executor.edited(reached, dependentOn(reached, version.nodes));
+    run.say(`edited ${files}: ${reached.size} ${reached.size === 1 ? 'node has' : 'nodes have'} to run again`);
+    const dependents = dependentOn(reached, version.nodes);
+    if (run.edit({ pipeline, nodes, ...knowledge, reached, dependents })) version = now;
   };
   return {
     hooks: {
-      createExecutor(root, notes) {
-        executor = editableExecutor(createLocalExecutor(root, { notes }), ({ work, log }) =>
-          work.kind === 'module' ? work.job.node : (byLog.get(log) ?? ''),
-        );
-        return executor;
-      },
-      onStart(nodes, codes, tell) {
-        say = tell;
-        version = { nodes, codes: new Map([...codes].map(([module, { digest }]) => [module, digest])) };
+      mayBeEdited: true,
+      onStart(nodes, codes, started) {
+        run = started;
+        version = { nodes, codes: digestsOf(codes) };
       },
     },
     edited(paths) {
@@ -115,6 +109,22 @@ function createCurrent({ pipeline, places, cache }: Session, flags: RunFlags): C
     },
     settled: () => last,
   };
+}
+
+const digestsOf = (codes: ReadonlyMap<string, Code>) =>
+  new Map([...codes].map(([module, { digest }]) => [module, digest] as const));
+
+function nullOnUsage(error: unknown): null {
+  if (error instanceof UsageError) return null;
+  throw error;
+}
+
+function unlessUsage<T>(work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    return nullOnUsage(error);
+  }
 }
 
 const NAMED = 3;

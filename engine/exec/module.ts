@@ -15,8 +15,10 @@ export interface Modules {
   close(): void;
 }
 
-// Networks of many megabytes a step make glibc map and unmap all day; these keep freed memory in the process.
+// Networks of many megabytes a step make glibc map and unmap all day; these keep freed memory in the process, and ask for it in
+// huge pages.
 const ALLOCATOR = {
+  GLIBC_TUNABLES: ['glibc.malloc.hugetlb=1', process.env.GLIBC_TUNABLES].filter(Boolean).join(':'),
   MALLOC_MMAP_THRESHOLD_: '4294967296',
   MALLOC_TRIM_THRESHOLD_: '17179869184',
   MALLOC_TOP_PAD_: '268435456',

@@ -20,6 +20,8 @@ export interface Estimator {
   started(node: string, atMs: number, ranSeconds: number): void;
   /** It gave way: it waits again, and has so much less to do. */
   yielded(node: string, seconds: number): void;
+  /** It is to be done anew. */
+  reopened(node: string): void;
   /** `seconds`: what it took, where it ran. */
   settled(node: string, seconds: number | null): void;
   /** Seconds; null while too few durations are known to say; 0 where all that is open has overrun its usual time, so that nobody knows. */
@@ -66,6 +68,11 @@ export function createEstimator(nodes: readonly Expected[], capacity: Pick<Capac
     yielded(node, seconds) {
       startedMs.delete(node);
       ranSeconds.set(node, (ranSeconds.get(node) ?? 0) + seconds);
+    },
+    reopened(node) {
+      startedMs.delete(node);
+      ranSeconds.delete(node);
+      if (byName.has(node)) open.add(node);
     },
     settled(node, seconds) {
       open.delete(node);

@@ -133,6 +133,13 @@ export function terminalReport(options: TerminalOptions): Reporter {
         return print(
           `${cyan('⇄')} ${event.node} ${dim(`${duration(event.seconds)}; gives way to ${event.to} and goes on later`)}`,
         );
+      case 'nodes-reopened':
+        count.settled -= event.settled;
+        for (const node of event.nodes) {
+          rows.delete(node);
+          estimator?.reopened(node);
+        }
+        return;
       case 'note':
         return print(dim(event.message));
       case 'node-done': {

@@ -9,6 +9,7 @@ import type { PlanRequest } from '../plan/plan.ts';
 import type { Places } from '../state/places.ts';
 import type { Bundles } from './bundles.ts';
 import type { Claims } from './claims.ts';
+import type { PendingEdit } from './edits.ts';
 import type { Giving } from './giving.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Capacity } from './slots.ts';
@@ -22,6 +23,8 @@ export interface RunRequest extends PlanRequest {
   readonly listener: Listener;
   /** Asked for once, when something has to run. */
   capacity(): Promise<Capacity>;
+  /** `Run.edit` may be called: nodes that were fresh at first are then part of the work, too. */
+  readonly mayBeEdited?: boolean;
   /** What runs nodes: processes of this machine where nothing else is said. */
   createExecutor?(root: string, notes: Notes): Executor;
 }
@@ -39,10 +42,17 @@ export interface Context extends RunRequest {
 
 /** A run in which something is not fresh: it has a scheduler, and work under way. */
 export interface Course extends Context {
+  // What an edit replaces.
+  pipeline: Context['pipeline'];
+  nodes: Context['nodes'];
+  codes: Context['codes'];
+  tools: Context['tools'];
+  around: Context['around'];
+  bundles: Bundles;
+  edit: PendingEdit | null;
   readonly scheduler: Scheduler;
   readonly limits: Capacity;
   readonly executor: Executor;
-  readonly bundles: Bundles;
   readonly claims: Claims;
   readonly giving: Giving;
   /** Keys that are being run, until the result is recorded or there is none. */
@@ -51,8 +61,10 @@ export interface Course extends Context {
   now(): number;
   /** Restores are bounded, so that thousands do not open files at once. */
   restoring(work: () => Promise<void>): Promise<void>;
-  /** Work that the run must not end before. */
-  track(work: Promise<void>): void;
+  /** Work for a node, that the run must not end before. */
+  track(node: Node, work: Promise<void>): void;
+  /** Is there such work of the node under way? */
+  isBusy(name: string): boolean;
 }
 
 export function completeFresh(run: Context, node: Node, key: Key, outputs: Outputs): void {

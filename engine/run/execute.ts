@@ -9,6 +9,7 @@ import type { Assessment } from '../plan/assess.ts';
 import { fail } from '../result.ts';
 import { recordOf } from '../state/record.ts';
 import { type Course, complete, failNode, type Outputs } from './context.ts';
+import { isHeld, isReached } from './edits.ts';
 import { type Earlier, earlierTurns, forgetTurns, noteTurn } from './giving.ts';
 import { eachJobOf } from './patch.ts';
 import { emptyStaging, prepareWorkplace, relay, runProcess, type Workplace } from './process.ts';
@@ -62,6 +63,10 @@ async function executeAlone(
     claim.release();
     over();
   };
+  if (isHeld(run, node)) {
+    release();
+    return run.scheduler.release(node, allotment, run.now());
+  }
   if (doneMeanwhile(run, node, assessment)) {
     release();
     run.scheduler.release(node, allotment, run.now());
@@ -90,6 +95,7 @@ async function executeAlone(
   // Dependents may start on bytes that are in place; the outcome is told once it is durable.
   complete(run, node, saved.value);
   run.track(
+    node,
     settleRecord(run, finished, saved.value)
       .catch((error) => failNode(run, node, unsaved(error, finished.log), finished.seconds))
       .finally(() => {
@@ -123,6 +129,7 @@ function noteTurns({ node, workplace, seconds, warnings, earlier }: Ended): void
 /** It waits for slots again, and goes on from what it left in scratch. */
 function giveWay(run: Course, { node, workplace, seconds, earlier }: Ended, allotment: Allotment, to: string): void {
   removeFolder(workplace.staging);
+  if (node.action.kind === 'shell') clearOutputs(run.pipeline.root, run.cache, node);
   keepLog(workplace.log, 'turn', earlier.turns + 1);
   run.listener({ type: 'node-yielded', node: node.name, to, seconds: seconds - earlier.seconds });
   run.scheduler.release(node, allotment, run.now());
@@ -206,7 +213,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     log: workplace.log,
     workplace,
     earlier,
-    failure: ended && run.stopper.stopped() ? { ...ended, kind: 'interrupted' } : ended,
+    failure: ended && (run.stopper.stopped() || isReached(run, node)) ? { ...ended, kind: 'interrupted' } : ended,
   };
 }
 
@@ -224,13 +231,13 @@ async function runWithTries(
   let tries = NO_TRIES;
   for (let number = 1; ; number++) {
     const failure = await attempt();
-    const next = failure && !run.stopper.stopped() ? nextTry(node, failure, tries) : null;
+    const next = failure && !run.stopper.stopped() && !isReached(run, node) ? nextTry(node, failure, tries) : null;
     if (!failure || !next) return failure;
     run.listener({ type: 'node-retried', node: node.name, failure, attempt: number, waitSeconds: next.waitSeconds });
     tries = next.tries;
     keepLog(workplace.log, 'try', number);
     await waitUnlessStopped(next.waitSeconds, run.stopper);
-    if (run.stopper.stopped()) return failure;
+    if (run.stopper.stopped() || isReached(run, node)) return failure;
   }
 }
 

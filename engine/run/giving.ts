@@ -35,9 +35,9 @@ export function forgetTurns(scratch: string): void {
 
 const fileOf = (scratch: string) => `${scratch}.turns.json`;
 
-/** Who was asked to give way, and to whom. */
+/** Who was asked to give way, and to whom. After `graceMs` it is killed. */
 export interface Giving {
-  ask(node: string, to: string): void;
+  ask(node: string, to: string, graceMs?: number): void;
   /** Had it a turn in this run? */
   hasBegun(node: string): boolean;
   /** When its first turn in this run began, now if this is it; milliseconds since 1970. */
@@ -46,17 +46,19 @@ export interface Giving {
   askedFor(node: string): string | null;
   /** The turn is over. */
   over(node: string): void;
+  /** The node begins anew: nobody asked, and it had no turn. */
+  forget(node: string): void;
   /** The run's stopper, for what runs for this node. */
   stopperFor(node: string): Stopper;
 }
 
 export function createGiving(stopper: Stopper): Giving {
-  const asked = new Map<string, string>();
+  const asked = new Map<string, { readonly to: string; readonly graceMs: number | undefined }>();
   const running = new Map<string, () => void>();
   const begunMs = new Map<string, number>();
   return {
-    ask(node, to) {
-      asked.set(node, to);
+    ask(node, to, graceMs) {
+      asked.set(node, { to, graceMs });
       running.get(node)?.();
     },
     hasBegun: (node) => begunMs.has(node),
@@ -65,12 +67,22 @@ export function createGiving(stopper: Stopper): Giving {
       begunMs.set(node, at);
       return at;
     },
-    askedFor: (node) => asked.get(node) ?? null,
+    askedFor: (node) => asked.get(node)?.to ?? null,
     over: (node) => void asked.delete(node),
+    forget(node) {
+      asked.delete(node);
+      begunMs.delete(node);
+    },
     stopperFor: (node) => ({
       ...stopper,
       watch(one) {
-        const stop = () => one.stop(`it gives way to ${asked.get(node)}`);
+        const stop = () => {
+          const { to, graceMs } = asked.get(node)!;
+          one.stop(`it gives way to ${to}`);
+          if (graceMs === undefined) return;
+          const timer = setTimeout(one.kill, graceMs);
+          void one.ended.then(() => clearTimeout(timer));
+        };
         running.set(node, stop);
         stopper.watch(one);
         if (asked.has(node)) stop();

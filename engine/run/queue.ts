@@ -14,6 +14,7 @@ export interface Queue {
   /** Of all lines but these, the one whose first comes first; null when none is left. */
   next(except: ReadonlySet<Line>): { readonly line: Line; readonly node: Node } | null;
   takeFirst(line: Line): void;
+  remove(names: ReadonlySet<string>): void;
   /** The lines in which somebody waits. */
   lines(): Line[];
 }
@@ -26,7 +27,7 @@ interface Waiting {
 }
 
 interface Standing extends Line {
-  readonly list: Waiting[];
+  list: Waiting[];
   /** Those before this index have left: to shift a long list for each would cost its length. */
   first: number;
 }
@@ -59,6 +60,12 @@ export function createQueue(): Queue {
       if (standing.first < LEFT_AT_MOST || standing.first < standing.list.length / 2) return;
       standing.list.splice(0, standing.first);
       standing.first = 0;
+    },
+    remove(names) {
+      for (const line of lines.values()) {
+        line.list = line.list.slice(line.first).filter(({ node }) => !names.has(node.name));
+        line.first = 0;
+      }
     },
     lines: () => [...lines.values()].filter(({ first, list }) => first < list.length),
   };

@@ -12,6 +12,7 @@ import { stateOf } from '../state/record.ts';
 import { createBundles } from './bundles.ts';
 import { createClaims, noClaims } from './claims.ts';
 import type { Context, Course, RunRequest } from './context.ts';
+import { type Edit, isHeld, noteEdit, takeEditIn } from './edits.ts';
 import { executeNode } from './execute.ts';
 import { createGiving, earlierTurns } from './giving.ts';
 import { endLeftovers } from './leftovers.ts';
@@ -31,6 +32,8 @@ export interface Outcome {
 export interface Run {
   /** Does not reject for what a node did. */
   readonly finished: Promise<Outcome>;
+  /** Nodes were edited: see edits.ts. False where the run has nothing to do, and hears nothing. */
+  edit(edit: Edit): boolean;
   /** First call: nothing new starts and running nodes are asked to end. Second: they are killed. */
   stop(): void;
 }
@@ -38,8 +41,9 @@ export interface Run {
 export function startRun(request: RunRequest): Run {
   const stopper = createStopper();
   const run = createContext(request, stopper);
+  const edits = createEdits();
   // Not before the caller has what it needs to stop it.
-  return { finished: Promise.resolve().then(() => conduct(run)), stop: stopper.stop };
+  return { finished: Promise.resolve().then(() => conduct(run, edits)), stop: stopper.stop, edit: edits.tell };
 }
 
 function createContext(request: RunRequest, stopper: Stopper): Context {
@@ -58,7 +62,7 @@ function createContext(request: RunRequest, stopper: Stopper): Context {
   };
 }
 
-async function conduct(run: Context): Promise<Outcome> {
+async function conduct(run: Context, edits: Edits): Promise<Outcome> {
   const startedMs = performance.now();
   run.listener({ type: 'run-started', runId: run.runId, profile: run.pipeline.profile, nodes: run.nodes.length });
   await endLeftovers(run.places.running, run.pipeline.root, {
@@ -66,7 +70,7 @@ async function conduct(run: Context): Promise<Outcome> {
     stopped: run.stopper.stopped,
   });
   const rest = settleFresh(run);
-  if (rest.length > 0) await runRest(run, rest);
+  if (rest.length > 0) await runRest(run, rest, edits);
   const interrupted = run.stopper.stopped();
   const summary: RunSummary = {
     schemaVersion: 1,
@@ -78,20 +82,44 @@ async function conduct(run: Context): Promise<Outcome> {
   return { summary, failures: run.failures, interrupted };
 }
 
-async function runRest(context: Context, nodes: readonly Node[]): Promise<void> {
+/** Edits reach the run while it has something to do. */
+function createEdits() {
+  let listener: ((edit: Edit) => void) | null = null;
+  return {
+    tell(edit: Edit): boolean {
+      listener?.(edit);
+      return listener !== null;
+    },
+    onEdit(callback: typeof listener) {
+      listener = callback;
+    },
+  };
+}
+
+type Edits = ReturnType<typeof createEdits>;
+
+async function runRest(context: Context, nodes: readonly Node[], edits: Edits): Promise<void> {
   rmSync(context.places.staging, { recursive: true, force: true });
   const pending = createPending();
-  const run = await createCourse(context, nodes, pending.track);
+  const run = await createCourse(context, nodes, pending);
   const assessments = new Map<string, Assessment>();
-  const due = (node: Node) =>
+  const due = (node: Node) => {
+    if (isHeld(run, node)) return;
     settle(run, node, (assessment) => {
       assessments.set(node.name, assessment);
       run.scheduler.enqueue(node, run.now(), earlierTurns(node, scratchOf(run.places, assessment)).seconds);
     });
-  const halted = () => run.stopper.stopped() || (run.failures.length > 0 && !run.keepGoing);
+  };
+  const halted = () =>
+    run.stopper.stopped() || (run.failures.length > 0 && !run.keepGoing) || run.edit?.isTakenIn === false;
   pending.onBreak(run.stopper.stop);
+  edits.onEdit((edit) => {
+    noteEdit(run, edit);
+    pending.wake();
+  });
   try {
     for (;;) {
+      if (!halted()) takeEditIn(run);
       let againInSeconds: number | null = null;
       for (let list = run.scheduler.takeDue(); list.length > 0 && !halted(); list = run.scheduler.takeDue()) {
         for (const node of list) due(node);
@@ -99,7 +127,10 @@ async function runRest(context: Context, nodes: readonly Node[]): Promise<void> 
       if (!halted()) {
         for (const { node, allotment } of run.scheduler.takeStartable(run.now())) {
           const assessment = assessments.get(node.name)!;
-          run.track(executeNode(run, node, allotment, assessment, () => due(node)));
+          run.track(
+            node,
+            executeNode(run, node, allotment, assessment, () => due(node)),
+          );
         }
         const advice = run.scheduler.takeAsks(run.now());
         for (const { node, to } of advice.asks) run.giving.ask(node.name, to.name);
@@ -113,6 +144,7 @@ async function runRest(context: Context, nodes: readonly Node[]): Promise<void> 
       await pending.next(againInSeconds);
     }
   } finally {
+    edits.onEdit(null);
     run.executor.close();
   }
 }
@@ -123,12 +155,14 @@ const LONGEST_SLEEP_SECONDS = 3600;
 /** The work under way. What throws is a defect or a broken disk: the rest is asked to stop, and then the error is thrown. */
 function createPending() {
   const pending = new Set<Promise<void>>();
+  const busy = new Map<string, number>();
   let broken: { readonly error: unknown } | null = null;
   let onBreak = () => {};
   // One waiter at most: racing all promises would cost each of thousands a reaction for every one that ends.
   let wake = () => {};
   return {
-    track(work: Promise<void>) {
+    track({ name }: Node, work: Promise<void>) {
+      busy.set(name, (busy.get(name) ?? 0) + 1);
       const tracked: Promise<void> = work
         .catch((error) => {
           if (broken) return;
@@ -137,6 +171,9 @@ function createPending() {
         })
         .finally(() => {
           pending.delete(tracked);
+          const left = busy.get(name)! - 1;
+          if (left === 0) busy.delete(name);
+          else busy.set(name, left);
           wake();
         });
       pending.add(tracked);
@@ -145,6 +182,8 @@ function createPending() {
       onBreak = callback;
     },
     isEmpty: () => pending.size === 0,
+    isBusy: (name: string) => busy.has(name),
+    wake: () => wake(),
     /** Resolves when the next piece of work ends, or after the time. */
     next: (seconds: number | null) =>
       new Promise<void>((resolve) => {
@@ -161,18 +200,25 @@ function createPending() {
   };
 }
 
-async function createCourse(context: Context, nodes: readonly Node[], track: Course['track']): Promise<Course> {
+/** `nodes`: those that are not fresh. */
+async function createCourse(
+  context: Context,
+  nodes: readonly Node[],
+  { track, isBusy }: Pick<Course, 'track' | 'isBusy'>,
+): Promise<Course> {
   const { cache, places, pipeline, listener } = context;
   const limits = await context.capacity();
   listener({ type: 'run-planned', nodes: nodes.map(({ name }) => name), capacity: limits });
   const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
-  const work = workOf(nodes, usual, limits);
+  const work = workOf(context.mayBeEdited ? context.nodes : nodes, usual, limits);
+  const scheduler = createScheduler(work, runOrder(work));
+  for (const node of work.nodes) if (context.known.has(node.name)) scheduler.done(node);
   const startedMs = performance.now();
   const makeExecutor = context.createExecutor ?? ((root, notes) => createLocalExecutor(root, { notes }));
   return {
     ...context,
     limits,
-    scheduler: createScheduler(work, runOrder(work)),
+    scheduler,
     executor: makeExecutor(pipeline.root, notesIn(places.running)),
     bundles: createBundles(pipeline.root, places.code, context.codes, cache),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
@@ -180,6 +226,8 @@ async function createCourse(context: Context, nodes: readonly Node[], track: Cou
     active: new Map(),
     now: () => (performance.now() - startedMs) / 1000,
     restoring: pLimit(4),
+    edit: null,
     track,
+    isBusy,
   };
 }

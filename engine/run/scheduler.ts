@@ -35,6 +35,10 @@ export interface Scheduler {
   done(node: Node): void;
   /** A node failed: everything that needs it is blocked, and returned. */
   failed(node: Node): Node[];
+  /** None of these nodes becomes due or starts until they are reopened. */
+  hold(names: ReadonlySet<string>): void;
+  /** Held nodes, none of which runs, become due again, after each other: with a node all that need it, and as they are now. */
+  reopen(nodes: readonly Node[]): void;
   /** Gives back a running node's slots. */
   release(node: Node, allotment: Allotment, now: number): void;
   /** Nodes neither done nor failed nor blocked. */
@@ -55,6 +59,7 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
   const slots = createSlots(capacity);
   const turns = createTurns(seconds, paths);
   const closed = new Set<string>();
+  const held = new Set<string>();
   const passed = new Map<string, number>();
   /** Who was asked to give way, for whom, and until when that node counts on it. */
   const asked = new Map<string, { readonly to: string; readonly until: number }>();
@@ -100,9 +105,10 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
     takeDue() {
       const taken = due;
       due = [];
-      return taken;
+      return taken.filter(({ name }) => !closed.has(name));
     },
     enqueue(node, now, ranSeconds) {
+      if (held.has(node.name)) return;
       if (ranSeconds !== undefined) turns.credit(node.name, ranSeconds);
       // Not less what it ran: one that overran its time is nearly done, and all that waits for it still waits.
       queue.add(node, priority.get(node.name)! - (seconds.get(node.name)! - turns.left(node.name, now)));
@@ -148,7 +154,7 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
       for (const name of dependents.get(node.name) ?? []) {
         const left = waitingFor.get(name)! - 1;
         waitingFor.set(name, left);
-        if (left === 0 && !closed.has(name)) due.push(byName.get(name)!);
+        if (left === 0 && !closed.has(name) && !held.has(name)) due.push(byName.get(name)!);
       }
     },
     failed(node) {
@@ -165,6 +171,26 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
         }
       }
       return blocked;
+    },
+    hold(names) {
+      for (const name of names) held.add(name);
+      due = due.filter(({ name }) => !names.has(name));
+      queue.remove(names);
+    },
+    reopen(again) {
+      for (const node of again) {
+        byName.set(node.name, node);
+        waitingFor.set(node.name, 0);
+        held.delete(node.name);
+        turns.forget(node.name);
+        if (closed.delete(node.name)) open.add(node, seconds.get(node.name)!);
+      }
+      const names = new Set(again.map(({ name }) => name));
+      for (const [name, list] of dependents) {
+        if (closed.has(name)) continue;
+        for (const one of list) if (names.has(one)) waitingFor.set(one, waitingFor.get(one)! + 1);
+      }
+      for (const node of again) if (waitingFor.get(node.name) === 0) due.push(node);
     },
     release(node, allotment, now) {
       slots.release(allotment, node.resources);

@@ -35,7 +35,7 @@ export function settle(run: Course, node: Node, start: (assessment: Assessment) 
     return run.scheduler.done(node);
   }
   if (verdict.state === 'restore') {
-    return run.track(restoreNode(run, node, assessed.value, verdict, start));
+    return run.track(node, restoreNode(run, node, assessed.value, verdict, start));
   }
   startIfPossible(run, node, assessed.value, start);
 }

@@ -1,6 +1,6 @@
 // Which nodes an edit reaches: pure. A comment in a task's file reaches none.
 import type { Node } from '../graph/node.ts';
-import { producers } from '../plan/plan.ts';
+import { dependencies } from '../plan/plan.ts';
 
 export interface Version {
   readonly nodes: readonly Node[];
@@ -16,11 +16,11 @@ export function affectedBy(before: Version, after: Version): Set<string> {
   );
 }
 
-/** Nodes that read what these make, directly or not, in the order of `nodes`, in which they can run. */
+/** Nodes that wait for these, directly or not; `nodes` in an order in which they can run. */
 export function dependentOn(names: ReadonlySet<string>, nodes: readonly Node[]): Set<string> {
   const found = new Set<string>();
   for (const node of nodes) {
-    if (producers(node).some((name) => names.has(name) || found.has(name))) found.add(node.name);
+    if (dependencies(node).some((name) => names.has(name) || found.has(name))) found.add(node.name);
   }
   return found;
 }

@@ -12,8 +12,9 @@ afterEach(async () => {
   }
 });
 
-function watching(files: Record<string, string>, ...words: string[]) {
-  const project = createProject(files);
+const watching = (files: Record<string, string>, ...words: string[]) => watchIn(createProject(files), ...words);
+
+function watchIn(project: Project, ...words: string[]) {
   const watch = start(project, 'watch', ...words);
   const stop = () => {
     watch.child.kill('SIGINT');
@@ -84,48 +85,106 @@ test('what does not load or build is told, and mending it goes on', async () => 
   expect(ranIn(watch.printed.stderr.slice(before))).toEqual(['a', 'c']);
 });
 
-test('an edit while a run goes on stops the nodes that it reaches, and no others', async () => {
-  const {
-    project: p,
-    watch,
-    idle,
-  } = watching(
-    {
-      'pipeline.yml': `
+/** Beside a node that the test lets go, one whose task waits to be stopped as long as its word is `old`. */
+const BESIDE = {
+  'pipeline.yml': `
+params: { size: 1 }
 tasks:
   steady: { run: "${handHeld('steady')}; date +%N > \${out.x}", out: { x: out/steady } }
-  edited: { use: edited.ts, out: { x: out/edited } }
+  early: { use: edited.ts, params: { size: 1, early: true }, out: { x: out/early } }
+  edited: { use: edited.ts, params: { size: "\${size}" }, in: { x: "\${early.x}" }, out: { x: out/edited } }
+  late: { run: "cat \${in.x} > \${out.x}", in: { x: "\${edited.x}" }, out: { x: out/late } }
 `,
-      'edited.ts': `
+  'edited.ts': `
 import { writeFileSync } from 'node:fs';
 const WORD = 'old';
 export default {
   async run(ctx: any) {
-    writeFileSync('.edited-began', '');
-    if (WORD === 'old') await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason)));
-    writeFileSync(ctx.output('x'), WORD);
+    if (!ctx.params.early) {
+      writeFileSync('.edited-began', '');
+      if (WORD === 'old' && ctx.params.size === 1)
+        await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason)));
+    }
+    writeFileSync(ctx.output('x'), WORD + ctx.params.size);
   },
 };
 `,
-    },
-    '--jobs',
-    '2',
-  );
+};
+
+const startedIn = (p: Project) =>
+  readdirSync(p.path('.dag/runs'))
+    .sort()
+    .map((name) =>
+      readFileSync(p.path(`.dag/runs/${name}`), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"node-started"'))
+        .map((line) => JSON.parse(line).node),
+    );
+
+test('an edit while a run goes on begins the nodes that it reaches again at once, also those that were done, and no others', async () => {
+  const { project: p, watch, idle } = watching(BESIDE, '--jobs', '2');
   await began(p, 'steady');
   await began(p, 'edited');
+  expect(p.read('out/early')).toBe('old1');
   p.edit('edited.ts', "'old'", "'new'");
-  await until(() => watch.printed.stderr.includes('edited stopped'));
+  await until(() => watch.printed.stderr.includes('✔ late'));
+  expect(watch.printed.stderr).toContain('edited edited.ts: 2 nodes have to run again');
+  expect(watch.printed.stderr).toContain('edited 0.');
+  expect(watch.printed.stderr).toContain('gives way to its new code');
+  expect(p.read('out/early')).toBe('new1');
+  expect(p.read('out/late')).toBe('new1');
   go(p, 'steady');
   await idle(1);
-  expect(p.read('out/edited')).toBe('new');
-  const journals = readdirSync(p.path('.dag/runs')).sort();
-  const started = journals.map((name) =>
-    readFileSync(p.path(`.dag/runs/${name}`), 'utf8')
-      .split('\n')
-      .filter((line) => line.includes('"node-started"'))
-      .map((line) => JSON.parse(line).node),
-  );
-  expect(started.map((names) => names.sort())).toEqual([['edited', 'steady'], ['edited']]);
+  expect(watch.printed.stderr).toContain('4 ran, 0 fresh in');
+  expect(startedIn(p).map((names) => names.sort())).toEqual([['early', 'early', 'edited', 'edited', 'late', 'steady']]);
+  expect((await p.run()).fresh).toHaveLength(4);
+});
+
+test('so does an edit of a parameter, and then one of code that a node was fresh with when the run began', async () => {
+  const p = createProject(BESIDE);
+  expect((await p.run('early')).ran).toEqual(['early']);
+  const { watch, idle } = watchIn(p, '--jobs', '2');
+  await began(p, 'edited');
+  p.edit('pipeline.yml', 'size: 1', 'size: 2');
+  await until(() => watch.printed.stderr.includes('✔ late'));
+  expect(p.read('out/late')).toBe('old2');
+  expect(ranIn(watch.printed.stderr)).toEqual(['edited', 'late']);
+  p.edit('edited.ts', "'old'", "'new'");
+  await until(() => watch.printed.stderr.split('✔ late').length > 2);
+  expect(p.read('out/late')).toBe('new2');
+  go(p, 'steady');
+  await idle(1);
+  expect(ranIn(watch.printed.stderr)).toEqual(['edited', 'late', 'early', 'edited', 'late', 'steady']);
+  expect((await p.run()).fresh).toHaveLength(4);
+});
+
+test('code that does not build stops nothing; once it does again, the node is begun again', async () => {
+  const { project: p, watch, idle } = watching(BESIDE, '--jobs', '2');
+  await began(p, 'edited');
+  p.edit('edited.ts', "'old'", "'new");
+  await until(() => watch.printed.stderr.includes('edited.ts: it does not load or build, so running nodes go on'));
+  expect(watch.printed.stderr).not.toContain('gives way');
+  p.edit('edited.ts', "'new", "'new'");
+  await until(() => watch.printed.stderr.includes('✔ late'));
+  go(p, 'steady');
+  await idle(1);
+  expect(p.read('out/late')).toBe('new1');
+});
+
+test('an edit that makes another graph ends the run once the nodes that it does not reach have ended, and runs the new one', async () => {
+  const { project: p, watch, idle } = watching(BESIDE, '--jobs', '2');
+  await began(p, 'steady');
+  await began(p, 'edited');
+  p.edit('pipeline.yml', 'size: 1', 'size: 4');
+  p.edit('pipeline.yml', '\n  late:', '\n  more: { run: "echo > ${out.x}", out: { x: out/more } }\n  late:');
+  await until(() => watch.printed.stderr.includes('gives way to its new code'));
+  go(p, 'steady');
+  await idle(1);
+  expect(p.read('out/late')).toBe('old4');
+  expect(startedIn(p).map((names) => names.sort())).toEqual([
+    ['early', 'edited', 'steady'],
+    ['edited', 'late', 'more'],
+  ]);
 });
 
 test('what depends on an edited node is not begun with what the node made before', async () => {

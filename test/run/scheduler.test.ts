@@ -72,6 +72,36 @@ describe('the scheduler', () => {
     expect(names(startAt(s, 0).map(({ node }) => node))).toEqual(['one', 'small']);
   });
 
+  test('held nodes neither become due nor start; reopened they are due after each other, as they are now, done before or not', () => {
+    const g = graph('a', 'b:a', 'c:b', 'd:c,e', 'e', 'f');
+    const s = scheduler(g, { cores: 1 });
+    const [a, b, c, d, e, f] = g.nodes as [Node, Node, Node, Node, Node, Node];
+    for (const node of s.takeDue()) s.enqueue(node, 0);
+    const [running] = s.takeStartable(0);
+    expect(running!.node).toBe(a); // Its path is the longest; e and f are queued.
+    s.release(a, running!.allotment, 1);
+    s.done(a);
+    s.done(b);
+    expect(names(s.takeDue())).toEqual(['c']);
+    s.hold(new Set(['b', 'c', 'd', 'e']));
+    s.enqueue(c, 1);
+    expect(names(s.takeStartable(1).map(({ node }) => node))).toEqual(['f']);
+    expect(s.open()).toBe(4);
+    const now = testNode('b', { params: { edited: true } });
+    s.reopen([now, c, e, d]);
+    expect(s.open()).toBe(5);
+    expect(s.takeDue()).toEqual([now, e]);
+    s.done(e);
+    expect(s.takeDue()).toEqual([]);
+    s.done(now);
+    expect(s.takeDue()).toEqual([c]);
+    s.done(c);
+    expect(s.takeDue()).toEqual([d]);
+    s.done(d);
+    s.done(f);
+    expect(s.open()).toBe(0);
+  });
+
   test('a failure blocks all that needs it, each named once, and nothing else', () => {
     const g = graph('a', 'b:a', 'c:b', 'd:a,c', 'e');
     const s = scheduler(g, { cores: 2 });
