@@ -6,6 +6,7 @@ import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ModelSpec } from '../../tasks/learning/models/models.ts';
 import { blockSize } from '../../tasks/learning/onnx/probe.ts';
+import { withViews } from '../../tasks/learning/onnx/stepper.ts';
 import { buildTrainingGraph, type TrainingGraph } from '../../tasks/learning/onnx/training.ts';
 
 /** Of the runtime's trace; times in microseconds. */
@@ -69,18 +70,15 @@ function vectors(graph: TrainingGraph, side: number, batch: number): [Record<str
     host: new Tensor('float32', Float32Array.of(1, 0, 1), [3]),
     ...(maskLayout.length > 0 && { masks: tensor([maskLayout.length], () => 1) }),
   };
-  for (const { name, of, shape } of graph.views) {
-    feeds[name] = new Tensor('float32', feeds[of]!.data as Float32Array, shape);
-  }
-  const next = (): Tensor => new Tensor('float32', new Float32Array(vectorLength), vectorShape);
+  const next = (name: string): Tensor => new Tensor('float32', feeds[name]!.data as Float32Array, vectorShape);
   const fetches = {
-    params_out: next(),
-    m_out: next(),
-    v_out: next(),
-    buffers_out: zeros(buffers.length),
+    params_out: next('params'),
+    m_out: next('m'),
+    v_out: next('v'),
+    buffers_out: feeds.buffers!,
     result: zeros(resultLength),
   };
-  return [feeds, fetches];
+  return [withViews(feeds, graph.views), fetches];
 }
 
 function print(events: readonly Event[], rows: number): void {

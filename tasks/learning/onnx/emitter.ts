@@ -37,15 +37,19 @@ export interface Emitter {
   /** A float constant; a scalar where `shape` is empty. */
   floats(values: ArrayLike<number>, shape: readonly number[]): string;
   input(name: string, shape: readonly Dimension[]): string;
+  /** An input that holds the values of the input `of` from `start` on. */
+  view(name: string, of: string, start: number, shape: readonly number[]): string;
   output(name: string, source: string, shape: readonly Dimension[]): void;
-  /** Inputs that are others in another shape: to be fed with the same values. */
+  /** Inputs that are parts of others or others in another shape: to be fed with their values. */
   readonly views: () => readonly View[];
   encode(metadata?: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer>;
 }
 
+/** `of` is an input, or a view that comes before this one; its values from `start` on, as many as the shape takes. */
 export interface View {
   readonly name: string;
   readonly of: string;
+  readonly start: number;
   readonly shape: readonly number[];
 }
 
@@ -115,11 +119,11 @@ export function createEmitter({ inputViews = false } = {}): Emitter {
   const input: Emitter['input'] = (name, shape) => {
     inputs.push({ name, shape });
     top.reshapes.set(`${name}:${shape}`, name);
+    if (inputViews) top.given.set(name, (wanted) => view(`${name}_${wanted.join('x')}`, name, 0, wanted));
     return name;
   };
-  const view = (of: string, shape: readonly number[]): string => {
-    const name = `${of}_${shape.join('x')}`;
-    views.push({ name, of, shape });
+  const view: Emitter['view'] = (name, of, start, shape) => {
+    views.push({ name, of, start, shape });
     return input(name, shape);
   };
 
@@ -164,10 +168,8 @@ export function createEmitter({ inputViews = false } = {}): Emitter {
       const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       return constant(data.length > 64 ? '' : `f${shape}:${data.join()}`, FLOAT, shape, raw);
     },
-    input(name, shape) {
-      if (inputViews) top.given.set(name, (wanted) => view(name, wanted));
-      return input(name, shape);
-    },
+    input,
+    view,
     output(name, source, shape) {
       // The node's own output takes the name, which saves a copy, unless it has been given one already.
       if (renamed.has(source) || !top.nodes.some((node) => node.outputs.includes(source))) {

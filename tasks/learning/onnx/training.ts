@@ -43,7 +43,7 @@ export interface TrainingGraph {
   readonly maskLayout: Layout;
   /** `result` is the loss, then the logits (N,classes). */
   readonly resultLength: number;
-  /** Inputs of `model` that are others in another shape: to be fed with the same values; and those of `update`. */
+  /** Inputs of `model` and `update` that are parts of others, or others in another shape. */
   readonly views: readonly View[];
 }
 
@@ -91,9 +91,10 @@ export function buildTrainingGraph(
     [step.y.id, e.input('y', step.y.shape)],
   ]);
   e.about('vectors');
-  const params = e.input('params', [vectorLength]);
+  const params = target.rules === 'cpu' ? 'params' : e.input('params', [vectorLength]);
   const running = e.input('buffers', [buffers.length]);
-  splitInto(e, given, params, parameters, net.parameters);
+  if (target.rules === 'cpu') viewInto(e, given, params, parameters, net.parameters);
+  else splitInto(e, given, params, parameters, net.parameters);
   if (maskLayout.length > 0) splitInto(e, given, e.input('masks', [maskLayout.length]), maskLayout, net.masks);
 
   const statistics = net.buffers.map((declared) => net.statistics.get(declared.name)!);
@@ -109,7 +110,15 @@ export function buildTrainingGraph(
     e.output('buffers_out', follow(e, running, batchStatistics, net.batchNorm.momentum), [buffers.length]);
   }
   const gradient = joined(e, gradients, vectorLength - parameters.length);
-  if (parts === 1) addUpdate(e, params, gradient, vectorLength, adamW, target);
+  if (parts === 1)
+    addUpdate(
+      e,
+      target.rules === 'cpu' ? e.input(params, [vectorLength]) : params,
+      gradient,
+      vectorLength,
+      adamW,
+      target,
+    );
   else {
     const share = e.emit('Mul', [gradient, e.floats([1 / parts], [])]);
     const sum = e.emit('Add', [e.input('gradient', [vectorLength]), share]);
@@ -177,6 +186,19 @@ function buildUpdate(length: number, adamW: AdamW, target: Target): Emitter {
   const e = emitterFor(target);
   addUpdate(e, e.input('params', [length]), e.input('gradient', [length]), length, adamW, target);
   return e;
+}
+
+/** An input for each tensor, to be fed with its part of the flat vector: no copy, where inputs are in the memory of the host. */
+function viewInto(
+  e: Emitter,
+  given: Map<number, string>,
+  vector: string,
+  layout: Layout,
+  declared: readonly { readonly node: Node }[],
+): void {
+  layout.slots.forEach(({ name, start, shape }, i) => {
+    given.set(declared[i]!.node.id, e.view(name, vector, start, shape));
+  });
 }
 
 /** A slice of the flat vector for each tensor, registered under its node. */

@@ -42,7 +42,7 @@ it('an input is asked for in the shapes that it is used in', async () => {
   const rows = e.reshape(e.input('x', [6]), [2, 3]);
   e.output('y', e.emit('ReduceSum', [rows, e.ints([1])], { keepdims: 0 }), [2]);
   expect(operators(e)).toEqual(['ReduceSum']);
-  expect(e.views()).toEqual([{ name: 'x_2x3', of: 'x', shape: [2, 3] }]);
+  expect(e.views()).toEqual([{ name: 'x_2x3', of: 'x', start: 0, shape: [2, 3] }]);
   expect(await run(e, { x: tensor([6]), x_2x3: tensor([2, 3]) })).toEqual([6, 15]);
 });
 
