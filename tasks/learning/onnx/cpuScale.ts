@@ -6,7 +6,7 @@ import { NCHWC } from './cpuBlocked.ts';
 import { type CpuLayout, sidesOf } from './cpuLayout.ts';
 import type { Lowering } from './lower.ts';
 
-/** Blocks of a row below which looking a value up for each lane costs more than it saves. */
+/** Blocks of a row below which spreading the values over the lanes costs more than it saves. */
 const FEW_BLOCKS = 64;
 /** Rows that a plane is seen as, at most: what threads share. */
 const MOST_ROWS = 8;

@@ -119,12 +119,20 @@ export function createEmitter({ inputViews = false } = {}): Emitter {
   const input: Emitter['input'] = (name, shape) => {
     inputs.push({ name, shape });
     top.reshapes.set(`${name}:${shape}`, name);
-    if (inputViews) top.given.set(name, (wanted) => view(`${name}_${wanted.join('x')}`, name, 0, wanted));
+    if (inputViews) top.given.set(name, (wanted) => viewOnce(name, wanted));
     return name;
   };
   const view: Emitter['view'] = (name, of, start, shape) => {
     views.push({ name, of, start, shape });
     return input(name, shape);
+  };
+
+  /** Whoever asks for it, a body of a Scan too: it is there for the whole graph. */
+  const viewOnce = (of: string, shape: readonly number[]): string => {
+    const key = `${of}:${shape}`;
+    const name = top.reshapes.get(key) ?? view(`${of}_${shape.join('x')}`, of, 0, shape);
+    top.reshapes.set(key, name);
+    return name;
   };
 
   const scan: Emitter['scan'] = (turns, build) => {

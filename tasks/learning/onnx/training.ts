@@ -91,7 +91,7 @@ export function buildTrainingGraph(
     [step.y.id, e.input('y', step.y.shape)],
   ]);
   e.about('vectors');
-  const params = target.rules === 'cpu' ? 'params' : e.input('params', [vectorLength]);
+  const params = e.input('params', [vectorLength]);
   const running = e.input('buffers', [buffers.length]);
   if (target.rules === 'cpu') viewInto(e, given, params, parameters, net.parameters);
   else splitInto(e, given, params, parameters, net.parameters);
@@ -110,15 +110,7 @@ export function buildTrainingGraph(
     e.output('buffers_out', follow(e, running, batchStatistics, net.batchNorm.momentum), [buffers.length]);
   }
   const gradient = joined(e, gradients, vectorLength - parameters.length);
-  if (parts === 1)
-    addUpdate(
-      e,
-      target.rules === 'cpu' ? e.input(params, [vectorLength]) : params,
-      gradient,
-      vectorLength,
-      adamW,
-      target,
-    );
+  if (parts === 1) addUpdate(e, params, gradient, vectorLength, adamW, target);
   else {
     const share = e.emit('Mul', [gradient, e.floats([1 / parts], [])]);
     const sum = e.emit('Add', [e.input('gradient', [vectorLength]), share]);

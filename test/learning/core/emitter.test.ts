@@ -46,6 +46,20 @@ it('an input is asked for in the shapes that it is used in', async () => {
   expect(await run(e, { x: tensor([6]), x_2x3: tensor([2, 3]) })).toEqual([6, 15]);
 });
 
+it('an input is asked for once in a shape, by the body of a scan too', async () => {
+  const e = createEmitter({ inputViews: true });
+  const x = e.input('x', [6]);
+  const negative = e.emit('Neg', [x]);
+  const [scaled] = e.scan(2, (cut) => [e.emit('Mul', [cut(negative, [3]), e.reshape(x, [2, 3])])]);
+  e.output(
+    'y',
+    e.emit('Add', [e.reshape(x, [2, 3]), e.emit('ReduceSum', [scaled!, e.ints([0])], { keepdims: 0 })]),
+    [2, 3],
+  );
+  expect(e.views()).toHaveLength(1);
+  expect(await run(e, { x: tensor([6]), x_2x3: tensor([2, 3]) })).toEqual([-4, -12, -24, -16, -30, -48]);
+});
+
 it('a turn of a scan sees its part in any shape without a reshape, and so does the graph what it gives', async () => {
   const e = createEmitter();
   const x = e.emit('Neg', [e.input('x', [6])]);
