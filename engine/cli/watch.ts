@@ -111,8 +111,9 @@ function createCurrent(
   };
 }
 
+/** Packages too: a node that is queued with the key of the old ones must not be run with the new ones. */
 const digestsOf = (codes: ReadonlyMap<string, Code>) =>
-  new Map([...codes].map(([module, { digest }]) => [module, digest] as const));
+  new Map([...codes].map(([module, { digest, packages }]) => [module, JSON.stringify([digest, packages])] as const));
 
 function nullOnUsage(error: unknown): null {
   if (error instanceof UsageError) return null;

@@ -4,7 +4,7 @@ import { dependencies } from '../plan/plan.ts';
 
 export interface Version {
   readonly nodes: readonly Node[];
-  /** Digest of each module's code. */
+  /** Stands for each module's code and packages. */
   readonly codes: ReadonlyMap<string, string>;
 }
 

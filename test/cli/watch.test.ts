@@ -158,6 +158,38 @@ test('so does an edit of a parameter, and then one of code that a node was fresh
   expect((await p.run()).fresh).toHaveLength(4);
 });
 
+test('a node that is queued when a package is swapped beside an edit is not recorded with what the new package made', async () => {
+  const install = (version: string) => {
+    p.write('node_modules/dep/package.json', JSON.stringify({ name: 'dep', version }));
+    p.write('node_modules/dep/index.js', `exports.word = 'dep ${version}';`);
+  };
+  const p = createProject({
+    'pipeline.yml': `
+tasks:
+  steady: { run: "${handHeld('steady')}; echo > \${out.x}", out: { x: out/steady } }
+  last: { run: "cp \${in.x} \${out.x}", in: { x: "\${steady.x}" }, out: { x: out/last } }
+  queued: { use: queued.ts, out: { x: out/queued } }
+  edited: { use: b.ts, out: { x: out/edited } }
+`,
+    'queued.ts': module('queued')
+      .replace("{ mark } from './mark.ts'", "{ word } from 'dep'")
+      .replace("mark('queued')", 'word'),
+    'b.ts': PIPELINE['b.ts'],
+  });
+  install('1.0.0');
+  const { watch, idle } = watchIn(p, '--jobs', '1');
+  await began(p, 'steady');
+  install('2.0.0');
+  p.edit('b.ts', "'b'", "'new'");
+  await until(() => watch.printed.stderr.includes('to run again'));
+  go(p, 'steady');
+  await idle(1);
+  expect(p.read('out/queued')).toBe('dep 2.0.0');
+  install('1.0.0');
+  await idle(2);
+  expect(p.read('out/queued')).toBe('dep 1.0.0');
+});
+
 test('code that does not build stops nothing; once it does again, the node is begun again', async () => {
   const { project: p, watch, idle } = watching(BESIDE, '--jobs', '2');
   await began(p, 'edited');
