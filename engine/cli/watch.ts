@@ -35,8 +35,9 @@ export async function watchCommand(selectors: readonly string[], flags: RunFlags
           if (outcome.interrupted) return EXIT.done;
           watched = watchedBy(session, selectors);
         } finally {
-          await current?.settled();
-          current = null;
+          const last: Current | null = current;
+          current = null; // No look at an edit begins any more: it would find the cache closed.
+          await last?.settled();
           await session.cache.close();
         }
       } catch (error) {
