@@ -28,7 +28,7 @@ export function scratchOf({ scratch }: Places, { key }: Pick<Assessment, 'key'>)
   return path.join(scratch, key.slice(0, 32));
 }
 
-/** Makes the folders a node works in. A module's outputs go to staging, a shell command's to their place. */
+/** Where a node works. A module's outputs go to staging, a shell command's to their place. */
 export function prepareWorkplace(
   root: string,
   places: Places,
@@ -46,15 +46,15 @@ export function prepareWorkplace(
     for (const { name, path: file } of node.outputs) written[name] = path.join(root, file);
     return { log, scratch, staging, written };
   }
-  mkdirSync(scratch, { recursive: true });
   for (const [index, { name, path: file }] of node.outputs.entries()) {
     written[name] = path.join(staging, String(index), path.basename(file));
   }
   return { log, scratch, staging, written };
 }
 
-/** Before each try of a module task: what an earlier try left must not be part of the result. */
-export function emptyStaging({ staging, written }: Workplace): void {
+/** Before each try of a module task: what an earlier try left must not be part of the result. Scratch stays, where it was not taken. */
+export function emptyStaging({ scratch, staging, written }: Workplace): void {
+  mkdirSync(scratch, { recursive: true });
   rmSync(staging, { recursive: true, force: true });
   for (const file of Object.values(written)) mkdirSync(path.dirname(file), { recursive: true });
 }

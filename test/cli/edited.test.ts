@@ -181,6 +181,33 @@ export default {
     expect((await p.run()).fresh).toEqual(['a']);
   });
 
+  test('or while it starts, is another try, with a scratch folder', async () => {
+    const p = openProject({
+      'pipeline.yml': 'tasks: { a: { use: task.ts, retries: 1, out: { x: out/x } } }\n',
+      'task.ts': `
+import { writeFileSync } from 'node:fs';
+import { word } from 'dep';
+export default { run(ctx: any) {
+  writeFileSync(ctx.scratch + '/progress', word);
+  writeFileSync(ctx.output('x'), word);
+} };
+`,
+    });
+    install(p, '1.0.0');
+    p.write(
+      'node_modules/dep/index.js',
+      `const { existsSync, readFileSync, writeFileSync } = require('node:fs');
+const manifest = __dirname + '/package.json';
+if (!existsSync('.again')) writeFileSync(manifest, readFileSync(manifest));
+writeFileSync('.again', '');
+exports.word = 'dep';`,
+    );
+    const answer = await p.dag('run');
+    expect(answer.stderr).toContain('node_modules/dep was installed again while it started; try 2');
+    expect(answer.code).toBe(0);
+    expect(p.read('out/x')).toBe('dep');
+  });
+
   test('is not taken for one where another package was installed', async () => {
     const p = items();
     install(p, '1.0.0');
