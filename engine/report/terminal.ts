@@ -39,6 +39,7 @@ export function terminalReport(options: TerminalOptions): Reporter {
   const region = createRegion(stream);
   const rows = new Map<string, RunningRow>();
   const count = { total: 0, settled: 0, failed: 0, stopped: 0, blocked: 0 };
+  const notDone = new Map<string, 'failed' | 'stopped' | 'blocked'>();
   let startedMs = now();
   let estimator: Estimator | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -84,6 +85,10 @@ export function terminalReport(options: TerminalOptions): Reporter {
     rows.delete(node);
     count.settled++;
     estimator?.settled(node, seconds);
+  };
+  const fall = (node: string, how: 'failed' | 'stopped' | 'blocked') => {
+    notDone.set(node, how);
+    count[how]++;
   };
 
   return (event, atMs = now()) => {
@@ -136,6 +141,10 @@ export function terminalReport(options: TerminalOptions): Reporter {
       case 'nodes-reopened':
         count.settled -= event.settled;
         for (const node of event.nodes) {
+          const ill = notDone.get(node);
+          notDone.delete(node);
+          if (ill) count[ill]--;
+          if (ill === 'blocked') count.settled--;
           rows.delete(node);
           estimator?.reopened(node);
         }
@@ -156,12 +165,11 @@ export function terminalReport(options: TerminalOptions): Reporter {
         );
       case 'node-failed':
         settle(event.node, null);
-        if (event.failure.kind === 'interrupted') count.stopped++;
-        else count.failed++;
+        fall(event.node, event.failure.kind === 'interrupted' ? 'stopped' : 'failed');
         return print(...failureLines(event.node, event.failure, options.tail));
       case 'node-blocked':
         settle(event.node, null);
-        count.blocked++;
+        fall(event.node, 'blocked');
         return;
       case 'run-finished':
         if (timer) clearInterval(timer);

@@ -37,7 +37,8 @@ export interface Context extends RunRequest {
   /** Outputs of the nodes that are done. */
   readonly known: Map<string, Outputs>;
   readonly outcome: Record<'ran' | 'restored' | 'fresh' | 'failed', string[]>;
-  readonly failures: Failure[];
+  /** By node. */
+  readonly failures: Map<string, Failure>;
 }
 
 /** A run in which something is not fresh: it has a scheduler, and work under way. */
@@ -80,7 +81,7 @@ export function complete(run: Course, node: Node, outputs: Outputs): void {
 }
 
 export function failNode(run: Course, node: Node, failure: Failure, seconds = 0): void {
-  run.failures.push(failure);
+  run.failures.set(node.name, failure);
   run.outcome.failed.push(node.name);
   run.listener({ type: 'node-failed', node: node.name, failure, seconds });
   for (const { name } of run.scheduler.failed(node)) run.listener({ type: 'node-blocked', node: name, by: node.name });

@@ -5,6 +5,7 @@
 import type { Node, Pipeline } from '../graph/node.ts';
 import type { Code } from '../plan/code.ts';
 import { dependencies, outputsOnDisk } from '../plan/plan.ts';
+import { dependentOn } from '../watch/affected.ts';
 import { createBundles } from './bundles.ts';
 import type { Course } from './context.ts';
 
@@ -42,9 +43,12 @@ export function noteEdit(run: Course, edit: Edit): void {
 export function takeEditIn(run: Course): void {
   const { edit } = run;
   if (!edit?.isTakenIn) return;
-  const names = namesOf(edit);
-  if ([...names].some(run.isBusy)) return;
+  const all = namesOf(edit);
+  if ([...all].some(run.isBusy)) return;
   const { pipeline, nodes, codes, tools } = edit;
+  // What needs a node that failed and was not mended stays blocked.
+  const blocked = dependentOn(new Set(run.outcome.failed.filter((name) => !all.has(name))), nodes);
+  const names = new Set([...all].filter((name) => !blocked.has(name)));
   const selected = new Set(nodes.map(({ name }) => name));
   const outputsOf = (name: string) =>
     run.known.get(name) ?? (selected.has(name) ? undefined : outputsOnDisk({ pipeline, cache: run.cache }, name));
@@ -60,6 +64,7 @@ export function takeEditIn(run: Course): void {
   }
   for (const name of names) {
     run.known.delete(name);
+    run.failures.delete(name);
     run.giving.forget(name);
   }
   run.listener({ type: 'nodes-reopened', nodes: [...names], settled });

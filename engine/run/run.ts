@@ -58,7 +58,7 @@ function createContext(request: RunRequest, stopper: Stopper): Context {
     around: { root: pipeline.root, cache, codes, tools, outputsOf },
     known,
     outcome: { ran: [], restored: [], fresh: [], failed: [] },
-    failures: [],
+    failures: new Map(),
   };
 }
 
@@ -74,12 +74,12 @@ async function conduct(run: Context, edits: Edits): Promise<Outcome> {
   const interrupted = run.stopper.stopped();
   const summary: RunSummary = {
     schemaVersion: 1,
-    ok: run.failures.length === 0 && !interrupted,
+    ok: run.failures.size === 0 && !interrupted,
     ...run.outcome,
     seconds: Math.round(performance.now() - startedMs) / 1000,
   };
   run.listener({ type: 'run-finished', summary });
-  return { summary, failures: run.failures, interrupted };
+  return { summary, failures: [...run.failures.values()], interrupted };
 }
 
 /** Edits reach the run while it has something to do. */
@@ -111,7 +111,7 @@ async function runRest(context: Context, nodes: readonly Node[], edits: Edits): 
     });
   };
   const halted = () =>
-    run.stopper.stopped() || (run.failures.length > 0 && !run.keepGoing) || run.edit?.isTakenIn === false;
+    run.stopper.stopped() || (run.failures.size > 0 && !run.keepGoing) || run.edit?.isTakenIn === false;
   pending.onBreak(run.stopper.stop);
   edits.onEdit((edit) => {
     noteEdit(run, edit);

@@ -190,6 +190,47 @@ tasks:
   expect(p.read('out/queued')).toBe('dep 1.0.0');
 });
 
+/** With the old code `edited` fails; `broken` fails in any case, and `blocked` is to come after it. */
+const FAILING = {
+  'pipeline.yml': `
+tasks:
+  steady: { run: "${handHeld('steady')}; echo > \${out.x}", out: { x: out/steady } }
+  edited: { use: edited.ts, out: { x: out/edited } }
+  then: { run: "cp \${in.x} \${out.x}", in: { x: "\${edited.x}" }, out: { x: out/then } }
+  broken: { run: "exit 1", out: { x: out/broken } }
+  blocked: { use: edited.ts, after: [broken], out: { x: out/blocked } }
+`,
+  'edited.ts': `
+import { writeFileSync } from 'node:fs';
+const WORD = 'old';
+export default {
+  run(ctx: any) {
+    if (WORD === 'old') throw new Error('old');
+    writeFileSync(ctx.output('x'), WORD);
+  },
+};
+`,
+};
+
+test.each([
+  { selectors: ['steady', 'then'], ok: true, counts: '3 ran, 0 fresh in' },
+  { selectors: [], ok: false, counts: '3 ran, 0 fresh, 1 failed, 1 not run because of it in' },
+])('with --keep-going an edit mends nodes that failed, and not those behind others: ok $ok', async (expected) => {
+  const { project: p, watch, idle } = watching(FAILING, ...expected.selectors, '--keep-going', '--jobs', '2');
+  await began(p, 'steady');
+  await until(
+    () => watch.printed.stderr.includes('✖ edited') && (expected.ok || watch.printed.stderr.includes('✖ broken')),
+  );
+  p.edit('edited.ts', "'old'", "'new'");
+  await until(() => watch.printed.stderr.includes('✔ then'));
+  go(p, 'steady');
+  await until(() => watch.printed.stderr.includes(expected.counts));
+  await idle(1);
+  const [run] = readdirSync(p.path('.dag/runs')).sort();
+  expect(p.read(`.dag/runs/${run}`)).toContain(`"ok":${expected.ok}`);
+  expect(startedIn(p)[0]).not.toContain('blocked');
+});
+
 test('code that does not build stops nothing; once it does again, the node is begun again', async () => {
   const { project: p, watch, idle } = watching(BESIDE, '--jobs', '2');
   await began(p, 'edited');
