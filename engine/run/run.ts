@@ -70,11 +70,11 @@ async function conduct(run: Context, edits: Edits): Promise<Outcome> {
     stopped: run.stopper.stopped,
   });
   const rest = settleFresh(run);
-  if (rest.length > 0) await runRest(run, rest, edits);
+  const isWhole = rest.length === 0 || (await runRest(run, rest, edits));
   const interrupted = run.stopper.stopped();
   const summary: RunSummary = {
     schemaVersion: 1,
-    ok: run.failures.size === 0 && !interrupted,
+    ok: run.failures.size === 0 && !interrupted && isWhole,
     ...run.outcome,
     seconds: Math.round(performance.now() - startedMs) / 1000,
   };
@@ -98,7 +98,8 @@ function createEdits() {
 
 type Edits = ReturnType<typeof createEdits>;
 
-async function runRest(context: Context, nodes: readonly Node[], edits: Edits): Promise<void> {
+/** False: nodes were left, for a stop, a failure or an edit. */
+async function runRest(context: Context, nodes: readonly Node[], edits: Edits): Promise<boolean> {
   rmSync(context.places.staging, { recursive: true, force: true });
   const pending = createPending();
   const run = await createCourse(context, nodes, pending);
@@ -138,7 +139,8 @@ async function runRest(context: Context, nodes: readonly Node[], edits: Edits): 
       }
       if (pending.isEmpty()) {
         pending.throwIfBroken();
-        if (halted() || run.scheduler.open() === 0) return;
+        const isWhole = run.scheduler.open() === 0;
+        if (halted() || isWhole) return isWhole;
         throw new Error('internal error: nodes are left that nothing will start');
       }
       await pending.next(againInSeconds);

@@ -254,6 +254,10 @@ test('an edit that makes another graph ends the run once the nodes that it does 
   go(p, 'steady');
   await idle(1);
   expect(p.read('out/late')).toBe('old4');
+  const ends = readdirSync(p.path('.dag/runs'))
+    .sort()
+    .map((name) => /"ok":(true|false)/.exec(p.read(`.dag/runs/${name}`))![1]);
+  expect(ends).toEqual(['false', 'true']);
   expect(startedIn(p).map((names) => names.sort())).toEqual([
     ['early', 'edited', 'steady'],
     ['edited', 'late', 'more'],
