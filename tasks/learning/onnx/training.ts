@@ -1,7 +1,7 @@
 // One training step as one ONNX graph: forward, loss, backward, running statistics and AdamW. Everything that changes from
 // step to step goes in and comes out as a few flat vectors, because each output of a run has its price.
 
-import { type Layout, layoutOf } from '../flat.ts';
+import { type Layout, layoutOf, type Slot } from '../flat.ts';
 import { differentiate } from '../graph/gradient.ts';
 import type { Graph, Node } from '../graph/graph.ts';
 import { weightedCrossEntropy } from '../loss.ts';
@@ -93,9 +93,19 @@ export function buildTrainingGraph(
   e.about('vectors');
   const params = e.input('params', [vectorLength]);
   const running = e.input('buffers', [buffers.length]);
-  if (target.rules === 'cpu') viewInto(e, given, params, parameters, net.parameters);
-  else splitInto(e, given, params, parameters, net.parameters);
-  if (maskLayout.length > 0) splitInto(e, given, e.input('masks', [maskLayout.length]), maskLayout, net.masks);
+  /** Registers a part of a flat vector for each tensor declared, under its node. */
+  const give = (layout: Layout, declared: readonly { readonly node: Node }[], part: (slot: Slot) => string): void => {
+    layout.slots.forEach((slot, i) => {
+      given.set(declared[i]!.node.id, part(slot));
+    });
+  };
+  // An input of its own is no copy, where inputs are in the memory of the host.
+  const parameter = ({ name, start, shape }: Slot): string => e.view(name, params, start, shape);
+  give(parameters, net.parameters, target.rules === 'cpu' ? parameter : (slot) => sliced(e, params, slot));
+  if (maskLayout.length > 0) {
+    const masks = e.input('masks', [maskLayout.length]);
+    give(maskLayout, net.masks, (slot) => sliced(e, masks, slot));
+  }
 
   const statistics = net.buffers.map((declared) => net.statistics.get(declared.name)!);
   const wanted = [step.loss, step.logits, ...step.gradients, ...statistics];
@@ -180,32 +190,9 @@ function buildUpdate(length: number, adamW: AdamW, target: Target): Emitter {
   return e;
 }
 
-/** An input for each tensor, to be fed with its part of the flat vector: no copy, where inputs are in the memory of the host. */
-function viewInto(
-  e: Emitter,
-  given: Map<number, string>,
-  vector: string,
-  layout: Layout,
-  declared: readonly { readonly node: Node }[],
-): void {
-  layout.slots.forEach(({ name, start, shape }, i) => {
-    given.set(declared[i]!.node.id, e.view(name, vector, start, shape));
-  });
-}
-
-/** A slice of the flat vector for each tensor, registered under its node. */
-function splitInto(
-  e: Emitter,
-  given: Map<number, string>,
-  vector: string,
-  layout: Layout,
-  declared: readonly { readonly node: Node }[],
-): void {
-  layout.slots.forEach(({ start, end, shape }, i) => {
-    const part = e.emit('Slice', [vector, e.ints([start]), e.ints([end]), e.ints([0])]);
-    const shaped = shape.length === 1 ? part : e.reshape(part, shape);
-    given.set(declared[i]!.node.id, shaped);
-  });
+function sliced(e: Emitter, vector: string, { start, end, shape }: Slot): string {
+  const part = e.emit('Slice', [vector, e.ints([start]), e.ints([end]), e.ints([0])]);
+  return shape.length === 1 ? part : e.reshape(part, shape);
 }
 
 /** The tensors one after the other, and so many zeros. */
