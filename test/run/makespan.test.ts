@@ -48,10 +48,8 @@ function lowerBounds(durations: (node: Node) => number | null, gpus: number): { 
   const way = Math.min(...trainings.map(({ name }) => starts.get(name)!));
   const out = Math.min(...trainings.map((node) => critical - endOf(node.name)).filter((left) => left >= 0));
   const slack = critical - Math.max(...trainings.map(({ name }) => endOf(name)));
-  return {
-    literal: Math.max(work(nodes) / gpus, critical),
-    around: Math.max(critical, way + work(trainings) / gpus + Math.min(out, slack)),
-  };
+  const literal = Math.max(work(nodes) / gpus, critical);
+  return { literal, around: Math.max(literal, way + work(trainings) / gpus + Math.min(out, slack)) };
 }
 
 /** Hours by model and shares by fold with which a node that overran made the next look due at once, again and again. */
@@ -64,6 +62,9 @@ const NEVER_ENDED: [number[], number[]] = [
     1.1, 1.0501638730522247, 0.9335142199415714,
   ],
 ];
+
+/** So short that on one GPU the predictions after the trainings weigh, too. */
+const SHORT: [number[], number[]] = [new Array(5).fill(2), new Array(25).fill(0.9)];
 
 describe('the makespan of the full configuration', () => {
   test('has five models of five folds to train, which may be cut', () => {
@@ -101,7 +102,7 @@ describe('the makespan of the full configuration', () => {
           expect(found.moves).toBeLessThanOrEqual(3 * 25);
         }
       }),
-      { numRuns: 20, examples: [NEVER_ENDED] },
+      { numRuns: 20, examples: [NEVER_ENDED, ...(least === 2 ? [SHORT] : [])] },
     );
   });
 });
