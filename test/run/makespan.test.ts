@@ -88,7 +88,7 @@ describe('the makespan of the full configuration', () => {
 
   // The way to the trainings and back is an hour and a half; beside shorter trainings it weighs more than 0.05 on many GPUs.
   test.each([
-    ['from 24 to 48 hours, of max(work/GPUs, critical path)', 24, 'literal'],
+    ['from 30 to 48 hours, of max(work/GPUs, critical path)', 30, 'literal'],
     ['from 2 to 48 hours, of that with the way to the trainings and from them', 2, 'around'],
   ] as const)('is so too where each training takes %s', (_, least, which) => {
     const hours = fc.array(fc.double({ min: least, max: 48, noNaN: true }), { minLength: 5, maxLength: 5 });
