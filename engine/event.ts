@@ -84,8 +84,8 @@ export type RunEvent =
       /** It stopped at a safe point and waits to go on: neither failed nor done. */
       readonly type: 'node-yielded';
       readonly node: string;
-      /** The node that needs its slots, or "its new code". */
-      readonly to: string;
+      /** The node that needs its slots; null: it begins again with its new code. */
+      readonly to: string | null;
       /** Of this turn. */
       readonly seconds: number;
     }

@@ -108,7 +108,7 @@ Ctrl-C stops at the next safe point, a second one kills. Exit code: 0 done, 1 a 
     group: 'Build',
     summary: 'run, and run again after each edit',
     about: `Watches the pipeline's file, the code of its tasks and small source inputs. An edit while nodes run stops those
-that it reaches and begins them again; the others are left alone. Ctrl-C ends.`,
+that it reaches, and begins them again once what runs behind them has ended; the others are left alone. Ctrl-C ends.`,
     options: RUNNING,
     examples: [['dag watch report', 'the report is fresh a moment after each edit']],
     run: async (names, flags) => (await import('./watch.ts')).watchCommand(names, flags),

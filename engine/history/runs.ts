@@ -30,7 +30,9 @@ export function pastRun({ id, lines }: Journal, running: number | null): PastRun
   if (start?.type !== 'run-started') return null;
   const end = lines.findLast((line) => line.type === 'run-finished');
   const { at, profile, words, set, pid } = start;
-  const stopped = lines.filter((line) => line.type === 'node-failed' && line.failure.kind === 'interrupted').length;
+  const ends = [...lastEnds(lines).values()];
+  const count = (wanted: End) => ends.filter((end) => end === wanted).length;
+  const stopped = count('stopped');
   const shared = { stopped, id, startedAt: at, profile, words, set, pid };
   if (end?.type === 'run-finished') {
     const { ran, restored, fresh, failed, seconds, ok } = end.summary;
@@ -39,17 +41,30 @@ export function pastRun({ id, lines }: Journal, running: number | null): PastRun
     const counts = { ran: ran.length, restored: restored.length, fresh: fresh.length, failed: failures };
     return { ...shared, result, ...counts, seconds };
   }
-  const last = lines.at(-1)!;
-  const count = (type: Line['type']) => lines.filter((line) => line.type === type).length;
   return {
     ...shared,
     result: running === pid ? 'running' : 'died',
-    ran: count('node-done'),
-    restored: count('node-restored'),
-    fresh: lines.reduce((sum, line) => sum + (line.type === 'nodes-fresh' ? Object.keys(line.nodes).length : 0), 0),
-    failed: count('node-failed') - stopped,
-    seconds: (Date.parse(last.at) - Date.parse(at)) / 1000,
+    ran: count('ran'),
+    restored: count('restored'),
+    fresh: count('fresh'),
+    failed: count('failed'),
+    seconds: (Date.parse(lines.at(-1)!.at) - Date.parse(at)) / 1000,
   };
+}
+
+type End = 'ran' | 'restored' | 'fresh' | 'failed' | 'stopped';
+
+/** How each node ended that has; one that an edit reached afterwards has not. */
+function lastEnds(lines: readonly Line[]): Map<string, End> {
+  const ends = new Map<string, End>();
+  for (const line of lines) {
+    if (line.type === 'nodes-fresh') for (const name of Object.keys(line.nodes)) ends.set(name, 'fresh');
+    if (line.type === 'nodes-reopened') for (const name of line.nodes) ends.delete(name);
+    if (line.type === 'node-done') ends.set(line.node, 'ran');
+    if (line.type === 'node-restored') ends.set(line.node, 'restored');
+    if (line.type === 'node-failed') ends.set(line.node, line.failure.kind === 'interrupted' ? 'stopped' : 'failed');
+  }
+  return ends;
 }
 
 export type NodeHappening =
@@ -81,7 +96,7 @@ export function happenings({ id, lines }: Journal, node: string): NodeHappening[
     }
     if (line.type === 'node-done') finish(found, { kind: 'ran', seconds: line.seconds, metrics: line.metrics ?? {} });
     if (line.type === 'node-yielded')
-      finish(found, { kind: 'yielded', seconds: line.seconds, message: `to ${line.to}` });
+      finish(found, { kind: 'yielded', seconds: line.seconds, message: `to ${line.to ?? 'its new code'}` });
     if (line.type === 'node-failed') {
       const kind = line.failure.kind === 'interrupted' ? 'stopped' : 'failed';
       finish(found, { kind, seconds: line.seconds, message: line.failure.message });

@@ -136,7 +136,7 @@ export function terminalReport(options: TerminalOptions): Reporter {
         rows.delete(event.node);
         estimator?.yielded(event.node, event.seconds);
         return print(
-          `${cyan('⇄')} ${event.node} ${dim(`${duration(event.seconds)}; gives way to ${event.to} and goes on later`)}`,
+          `${cyan('⇄')} ${event.node} ${dim(`${duration(event.seconds)}; ${event.to === null ? 'begins again with its new code' : `gives way to ${event.to} and goes on later`}`)}`,
         );
       case 'nodes-reopened':
         count.settled -= event.settled;

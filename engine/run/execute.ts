@@ -1,4 +1,5 @@
 // One node, from its slots to its record: claimed, run with its tries, its outputs saved, and told once all is durable.
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Key } from '../../cache/index.ts';
 import type { Allotment, Failure } from '../event.ts';
@@ -55,7 +56,7 @@ async function executeAlone(
     const { pid, host } = claim.owner;
     run.listener({ type: 'note', message: `${node.name}: waiting for process ${pid} on ${host}, which runs the same` });
     const given = new AbortController();
-    const forget = run.stopper.onStop(() => given.abort());
+    const forget = run.giving.stopperFor(node.name).onStop(() => given.abort());
     await claim.freed(given.signal).finally(forget);
     return given.signal.aborted ? undefined : again();
   }
@@ -78,7 +79,7 @@ async function executeAlone(
   if (finished.failure?.kind === 'interrupted') noteTurns(finished);
   if (finished.failure?.kind === 'interrupted' && to !== null && !run.stopper.stopped()) {
     release();
-    return giveWay(run, finished, allotment, to);
+    return giveWay(run, finished, allotment, isReached(run, node) ? null : to);
   }
   const saved = finished.failure
     ? { ok: false as const, error: finished.failure }
@@ -120,14 +121,19 @@ function activate(run: Course, key: Key): () => void {
   return over;
 }
 
-/** How long it has run by now, for the turns to come. */
+/** How long it has run by now, for the turns to come: none of it where there is nothing to go on from. */
 function noteTurns({ node, workplace, seconds, warnings, earlier }: Ended): void {
-  if (node.resources.preemptible === false) return;
+  if (node.resources.preemptible === false || !existsSync(workplace.scratch)) return;
   noteTurn(workplace.scratch, { turns: earlier.turns + 1, seconds, warnings });
 }
 
 /** It waits for slots again, and goes on from what it left in scratch. */
-function giveWay(run: Course, { node, workplace, seconds, earlier }: Ended, allotment: Allotment, to: string): void {
+function giveWay(
+  run: Course,
+  { node, workplace, seconds, earlier }: Ended,
+  allotment: Allotment,
+  to: string | null,
+): void {
   removeFolder(workplace.staging);
   if (node.action.kind === 'shell') clearOutputs(run.pipeline.root, run.cache, node);
   keepLog(workplace.log, 'turn', earlier.turns + 1);
@@ -236,7 +242,7 @@ async function runWithTries(
     run.listener({ type: 'node-retried', node: node.name, failure, attempt: number, waitSeconds: next.waitSeconds });
     tries = next.tries;
     keepLog(workplace.log, 'try', number);
-    await waitUnlessStopped(next.waitSeconds, run.stopper);
+    await waitUnlessStopped(next.waitSeconds, run.giving.stopperFor(node.name));
     if (run.stopper.stopped() || isReached(run, node)) return failure;
   }
 }

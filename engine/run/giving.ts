@@ -48,18 +48,20 @@ export interface Giving {
   over(node: string): void;
   /** The node begins anew: nobody asked, and it had no turn. */
   forget(node: string): void;
-  /** The run's stopper, for what runs for this node. */
+  /** The run's stopper, for what runs or waits for this node: it stops when the node is asked, too. */
   stopperFor(node: string): Stopper;
 }
 
 export function createGiving(stopper: Stopper): Giving {
   const asked = new Map<string, { readonly to: string; readonly graceMs: number | undefined }>();
   const running = new Map<string, () => void>();
+  const waiting = new Map<string, () => void>();
   const begunMs = new Map<string, number>();
   return {
     ask(node, to, graceMs) {
       asked.set(node, { to, graceMs });
       running.get(node)?.();
+      waiting.get(node)?.();
     },
     hasBegun: (node) => begunMs.has(node),
     begun(node) {
@@ -75,6 +77,14 @@ export function createGiving(stopper: Stopper): Giving {
     },
     stopperFor: (node) => ({
       ...stopper,
+      onStop(callback) {
+        waiting.set(node, callback);
+        const forget = stopper.onStop(callback);
+        return () => {
+          waiting.delete(node);
+          forget();
+        };
+      },
       watch(one) {
         const stop = () => {
           const { to, graceMs } = asked.get(node)!;

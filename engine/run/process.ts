@@ -11,6 +11,7 @@ import type { Node } from '../graph/node.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { logPath, type Places } from '../state/places.ts';
 import { type Bundle, type Bundles, CodeChanged, type PackagesSince } from './bundles.ts';
+import { forgetTurns } from './giving.ts';
 import type { Capacity } from './slots.ts';
 import type { Stopper } from './stopper.ts';
 
@@ -133,6 +134,7 @@ function withItsPackages(
     return failure;
   }
   rmSync(workplace.scratch, { recursive: true, force: true });
+  forgetTurns(workplace.scratch);
   if (each) distrustRuns(each.folder);
   if (failure?.kind === 'interrupted') return failure;
   const what = ended.kind === 'changed' ? ended.what : `${ended.what} was installed again while it started`;

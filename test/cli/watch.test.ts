@@ -130,7 +130,7 @@ test('an edit while a run goes on begins the nodes that it reaches again at once
   await until(() => watch.printed.stderr.includes('✔ late'));
   expect(watch.printed.stderr).toContain('edited edited.ts: 2 nodes have to run again');
   expect(watch.printed.stderr).toContain('edited 0.');
-  expect(watch.printed.stderr).toContain('gives way to its new code');
+  expect(watch.printed.stderr).toContain('begins again with its new code');
   expect(p.read('out/early')).toBe('new1');
   expect(p.read('out/late')).toBe('new1');
   go(p, 'steady');
@@ -236,7 +236,7 @@ test('code that does not build stops nothing; once it does again, the node is be
   await began(p, 'edited');
   p.edit('edited.ts', "'old'", "'new");
   await until(() => watch.printed.stderr.includes('edited.ts: it does not load or build, so running nodes go on'));
-  expect(watch.printed.stderr).not.toContain('gives way');
+  expect(watch.printed.stderr).not.toContain('begins again');
   p.edit('edited.ts', "'new", "'new'");
   await until(() => watch.printed.stderr.includes('✔ late'));
   go(p, 'steady');
@@ -250,7 +250,7 @@ test('an edit that makes another graph ends the run once the nodes that it does 
   await began(p, 'edited');
   p.edit('pipeline.yml', 'size: 1', 'size: 4');
   p.edit('pipeline.yml', '\n  late:', '\n  more: { run: "echo > ${out.x}", out: { x: out/more } }\n  late:');
-  await until(() => watch.printed.stderr.includes('gives way to its new code'));
+  await until(() => watch.printed.stderr.includes('begins again with its new code'));
   go(p, 'steady');
   await idle(1);
   expect(p.read('out/late')).toBe('old4');

@@ -86,7 +86,8 @@ describe('three long nodes on two GPUs', () => {
       const used = [...held.values()].flat();
       expect(new Set(used).size).toBe(used.length);
     }
-    for (const { node, to } of yields) {
+    for (const { node, to: given } of yields) {
+      const to = given!;
       expect(answer.stderr).toContain(`${node} `);
       expect(answer.stderr).toContain(`gives way to ${to} and goes on later`);
       const done = events.find((event) => event.type === 'node-done' && event.node === node);

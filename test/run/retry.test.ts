@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Failure } from '../../engine/event.ts';
-import { NO_TRIES, nextTry } from '../../engine/run/retry.ts';
+import { createGiving } from '../../engine/run/giving.ts';
+import { NO_TRIES, nextTry, waitUnlessStopped } from '../../engine/run/retry.ts';
+import { createStopper } from '../../engine/run/stopper.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 
 const failure = (cause: Failure['cause'], kind: Failure['kind'] = 'task'): Failure => ({
@@ -85,4 +87,19 @@ export default {
   });
   expect((await p.run()).ran).toEqual(['flaky']);
   expect(readdirSync(p.path('out/folder'))).toEqual(['whole']);
+});
+
+test('a node that waits for its next try is woken when it is asked to give way, and by a stop; another is not', async () => {
+  const stopper = createStopper();
+  const giving = createGiving(stopper);
+  const woken: string[] = [];
+  const waits = ['asked', 'other'].map((node) =>
+    waitUnlessStopped(3600, giving.stopperFor(node)).then(() => woken.push(node)),
+  );
+  giving.ask('asked', 'its new code');
+  await waits[0];
+  expect(woken).toEqual(['asked']);
+  stopper.stop();
+  await waits[1];
+  expect(woken).toEqual(['asked', 'other']);
 });
