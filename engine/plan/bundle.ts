@@ -2,6 +2,7 @@
 // stay outside, since their versions say what they are; a package that is a link (an npm workspace, `npm link`, `file:`) has
 // code that a person edits, and is bundled with the task's own.
 import { lstatSync, realpathSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { BuildOptions, Plugin } from 'esbuild';
 
@@ -34,11 +35,20 @@ export function bundleOptions(root: string, module: string, plugin: Plugin): Bun
 const REQUIRE =
   "import { createRequire as dagCreateRequire } from 'node:module'; const require = dagCreateRequire(import.meta.url);";
 
+export interface RunnableBundle {
+  readonly bytes: Uint8Array;
+  /** Every file that it was made of, as it was read; absolute. */
+  readonly read: ReadonlyMap<string, Buffer>;
+}
+
 /** Bundles a module to run it: unminified, with a source map inside so that stack traces name the source. */
-export async function bundleToRun(root: string, module: string): Promise<Uint8Array> {
+export async function bundleToRun(root: string, module: string): Promise<RunnableBundle> {
   const esbuild = await import('esbuild');
+  const read = new Map<string, Buffer>();
+  const options = bundleOptions(root, module, packagesToRun(root));
   const result = await esbuild.build({
-    ...bundleOptions(root, module, packagesToRun(root)),
+    ...options,
+    plugins: [...options.plugins!, reading(read)],
     banner: { js: REQUIRE },
     // Where it will lie, so that the source map leads back from there.
     outfile: path.join(root, '.dag/code/task.mjs'),
@@ -46,7 +56,20 @@ export async function bundleToRun(root: string, module: string): Promise<Uint8Ar
     sourcemap: 'inline',
     logLevel: 'silent',
   });
-  return result.outputFiles[0]!.contents;
+  return { bytes: result.outputFiles[0]!.contents, read };
+}
+
+function reading(read: Map<string, Buffer>): Plugin {
+  return {
+    name: 'reading',
+    setup(build) {
+      build.onLoad({ filter: /.*/, namespace: 'file' }, async ({ path: file }) => {
+        const contents = await readFile(file);
+        read.set(file, contents);
+        return { contents, loader: 'default' };
+      });
+    },
+  };
 }
 
 /** Keeps packages outside, and tells `onUse` of each, and `onLink` of those that are links and come inside. */

@@ -1,7 +1,7 @@
 // The code that nodes run: each module is bundled once a run. The npm packages that a bundle imports lie outside of it and are read
 // when a process starts, or when the task likes: that they are those of the node's key is asked of their stats before a node
 // starts, when its process has loaded it, and at its end.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, sha256 } from '../../cache/index.ts';
 import { bundleToRun } from '../plan/bundle.ts';
@@ -36,10 +36,10 @@ export function createBundles(root: string, folder: string, codes: ReadonlyMap<s
   const verified = new Map<string, string>();
 
   const make = async (module: string) => {
-    const bytes = await bundleToRun(root, module).catch(() => null);
+    const bundle = await bundleToRun(root, module).catch(() => null);
     // After the files were read: it is these that have to be what the key was made of.
     const now = await codeNow(root, module, cache);
-    if (!bytes || !now.ok)
+    if (!bundle || !now.ok)
       throw new CodeChanged(`${module} does not build any more: it was edited since this run began`);
     const [before, after] = [codes.get(module)!, now.value.code].map((code) => ({
       kind: 'module' as const,
@@ -47,7 +47,9 @@ export function createBundles(root: string, folder: string, codes: ReadonlyMap<s
       ...code,
     }));
     refuse(module, codeChanges(before!, after!));
-    return { file: write(folder, module, bytes), installed: now.value.installed };
+    // Else what was bundled is what it was for a moment: an editor was writing, or an edit was undone.
+    if (!isStillSo(bundle.read)) throw new CodeChanged(`${module} was edited while it was read, so it was not started`);
+    return { file: write(folder, module, bundle.bytes), installed: now.value.installed };
   };
   const versionsOf = (module: string, installed: Installed) =>
     versionChanges(root, installed, codes.get(module)!.packages);
@@ -73,6 +75,14 @@ export function createBundles(root: string, folder: string, codes: ReadonlyMap<s
       },
     };
   };
+}
+
+function isStillSo(read: ReadonlyMap<string, Buffer>): boolean {
+  try {
+    return [...read].every(([file, bytes]) => readFileSync(file).equals(bytes));
+  } catch {
+    return false;
+  }
 }
 
 const digestOf = (stats: readonly string[]) => sha256(stats.join('\n'));
