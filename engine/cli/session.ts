@@ -122,6 +122,22 @@ export async function learn({ pipeline, cache }: Session, nodes: readonly Node[]
   return { codes, tools: await toolVersions(pipeline.root, nodes) };
 }
 
+/** The selected nodes and what their keys need, as the files are now; null where they do not load or build. */
+export async function projectNow(
+  { places, cache }: Pick<Session, 'places' | 'cache'>,
+  selectors: readonly string[],
+  flags: CommonFlags & { readonly only?: boolean },
+) {
+  try {
+    const pipeline = loadProject(flags);
+    const nodes = selectNodes(pipeline, selectors, flags.only ?? false);
+    return { pipeline, nodes, ...(await learn({ pipeline, places, cache }, nodes)) };
+  } catch (error) {
+    if (error instanceof UsageError) return null;
+    throw error;
+  }
+}
+
 /** Throws a UsageError that names every source file or folder that these nodes read and that does not exist. */
 export async function checkSources({ pipeline, cache }: Session, nodes: readonly Node[]): Promise<void> {
   const sources = new Map<string, Node>();

@@ -1,78 +1,32 @@
 // A random history of a random project, and what must be so after each of its steps: outputs are those of a clean build, the
-// nodes that ran are exactly those whose key was never completed, and what was complete stays so.
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+// nodes that ran are exactly those whose key was never completed, what was complete stays so, and nothing wrong is recorded.
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { NodeRecord, NodeState } from '../../engine/state/record.ts';
-import { open, type RunOrder, type RunStory, recordedKeys, treeAt } from './engine.ts';
+import { newFolder } from './digests.ts';
+import { open, type RunOrder, type RunStory } from './engine.ts';
 import {
   type Built,
   cleanBuild,
   copyOf,
+  edit,
   initialState,
-  PARAMS,
   SOURCES,
   type State,
-  taskArbitrary,
+  treeAt,
   writeProject,
   writeSource,
 } from './model.ts';
-
-type Operation =
-  | {
-      readonly do: 'edit source' | 'edit parameter' | 'edit code' | 'edit comment';
-      readonly at: number;
-      readonly to: number;
-    }
-  | { readonly do: 'break' | 'delete output' | 'tamper'; readonly at: number }
-  | { readonly do: 'revert'; readonly back: number }
-  | { readonly do: 'collect'; readonly mask: number }
-  | ({ readonly do: 'run' } & {
-      readonly node: number | null;
-      readonly force: boolean;
-      readonly killAt: number | null;
-      readonly editMeanwhile: number | null;
-    });
-
-const at = fc.nat(1000);
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('edit source' as const), at, to: fc.nat(7) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('edit parameter' as const), at, to: fc.nat(2) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('edit code' as const), at, to: fc.nat(3) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('edit comment' as const), at, to: fc.nat(3) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('break' as const, 'delete output' as const), at }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('tamper' as const), at }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('revert' as const), back: fc.nat(5) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('collect' as const), mask: fc.nat(0xffff) }) },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant('run' as const),
-      node: fc.option(at, { freq: 2 }),
-      force: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
-      killAt: fc.option(fc.nat(40), { freq: 2 }),
-      editMeanwhile: fc.option(fc.nat(SOURCES - 1), { freq: 1, nil: null }).map((one) => (one === 0 ? null : one)),
-    }),
-  },
-);
-
-/** A project and what happens to it. */
-export const history = fc.record({
-  tasks: fc.array(taskArbitrary, { minLength: 1, maxLength: 6 }),
-  operations: fc.array(operation, { minLength: 3, maxLength: 14 }),
-});
+import { ALL, type AnyEdit, type History, type Operation, type RunOperation } from './operations.ts';
+import { emptyStock, type Stock, takeStock } from './stock.ts';
 
 /** What must be so by now. */
 interface World {
   readonly root: string;
   state: State;
   readonly past: State[];
-  /** The model's key → the engine's, of what is recorded. */
-  readonly completed: Map<string, string>;
-  /** Model keys that ran while something happened: recorded or not. */
-  readonly unsure: Set<string>;
+  readonly stock: Stock;
   runs: number;
   readonly engine: Engine;
 }
@@ -80,27 +34,18 @@ interface World {
 /** Makes one run. */
 export type Engine = (root: string, order: RunOrder, runId: string) => Promise<RunStory>;
 
-type History = typeof history extends fc.Arbitrary<infer T> ? T : never;
-
 export async function tryHistory({ tasks, operations }: History, engine: Engine): Promise<void> {
-  const root = mkdtempSync(path.join(fastDisk(), 'dag-property-'));
+  const root = newFolder();
   const state = initialState(tasks);
-  const world: World = { root, state, past: [], completed: new Map(), unsure: new Set(), runs: 0, engine };
+  const world: World = { root, state, past: [], stock: emptyStock(), runs: 0, engine };
   try {
     writeProject(root, state);
     for (const one of operations) await perform(world, one);
-    await endWell(world);
+    await runAndCheck(world, ALL);
+    const again = await runAndCheck(world, ALL);
+    expect(again).toMatchObject({ ran: [], restored: [] });
   } finally {
     rmSync(root, { recursive: true, force: true });
-  }
-}
-
-function fastDisk(): string {
-  try {
-    rmSync(mkdtempSync('/dev/shm/dag-'), { recursive: true });
-    return '/dev/shm';
-  } catch {
-    return os.tmpdir();
   }
 }
 
@@ -108,7 +53,10 @@ async function perform(world: World, one: Operation): Promise<void> {
   const { root } = world;
   switch (one.do) {
     case 'run':
-      return runAndCheck(world, one);
+      await runAndCheck(world, one);
+      // Whatever a watched run leaves is made right by the next one.
+      if (one.watch) await runAndCheck(world, ALL);
+      return;
     case 'collect':
       return collect(world, one.mask);
     case 'delete output':
@@ -116,30 +64,19 @@ async function perform(world: World, one: Operation): Promise<void> {
     case 'tamper':
       return tamper(path.join(root, pick(world, one.at).path));
     default:
-      edit(world, one);
+      change(world, one);
   }
 }
 
-function edit(world: World, one: Exclude<Operation, { do: 'run' | 'collect' | 'delete output' | 'tamper' }>): void {
-  const before = copyOf(world.state);
-  const { state } = world;
-  if (one.do === 'revert') world.state = copyOf(world.past.at(-1 - one.back) ?? state);
-  else {
-    const task = one.at % state.tasks.length;
-    if (one.do === 'edit source') state.sources[one.at % SOURCES] = one.to;
-    if (one.do === 'edit parameter') state.params[one.at % PARAMS] = one.to;
-    if (one.do === 'edit code') state.versions[task] = one.to;
-    if (one.do === 'edit comment') state.comments[task] = one.to;
-    if (one.do === 'break') state.broken[task] = !state.broken[task];
-  }
+/** Returns the places that were written. */
+function change(world: World, one: AnyEdit): string[] {
+  const before = world.state;
+  world.state = copyOf(one.do === 'revert' ? (world.past.at(-1 - one.back) ?? before) : before);
+  if (one.do !== 'revert') edit(world.state, one);
   world.past.push(before);
-  for (let source = 0; source < SOURCES; source++)
-    if (before.sources[source] !== world.state.sources[source]) writeSource(world.root, world.state, source);
-  writeText(world);
-}
-
-function writeText({ root, state }: World): void {
-  writeProject(root, state);
+  // A source even where it is what it was.
+  const source = one.do === 'edit source' ? [writeSource(world.root, world.state, one.at % SOURCES)] : [];
+  return [...source, ...writeProject(world.root, world.state)];
 }
 
 function pick({ state }: World, at: number): Built {
@@ -157,34 +94,83 @@ function tamper(place: string): void {
   }
 }
 
-async function runAndCheck(world: World, one: Extract<Operation, { do: 'run' }>): Promise<void> {
+/** Returns the summary, unless the process died. */
+async function runAndCheck(world: World, one: RunOperation): Promise<RunStory['summary']> {
   const { root } = world;
   const target = one.node === null ? null : pick(world, one.node).node;
   const build = cleanBuild(world.state);
   const lay = new Map([...build.values()].map(({ node, path: file }) => [node, treeAt(path.join(root, file))]));
-  const order: RunOrder = {
-    selectors: target === null ? [] : [target],
-    force: one.force,
-    killAt: one.killAt,
-    meanwhile: one.editMeanwhile === null ? null : () => editMeanwhile(world, one.editMeanwhile!),
-  };
-  const story = await world.engine(root, order, `run-${world.runs++}`);
-  const after = cleanBuild(world.state);
-  if (story.summary === null || one.editMeanwhile !== null) return takeStock(world, build, after, story);
-
   const wanted = target === null ? [...build.keys()] : needsOf(build, target);
   const forced = one.force ? new Set(target === null ? wanted : [target]) : new Set<string>();
   const expected = expectation(world, build, wanted, forced, lay);
-  const { ran, fresh, restored, failed } = story.summary;
-  expect({ ran: sorted(ran), fresh: sorted(fresh), restored: sorted(restored), failed: sorted(failed) }).toEqual(
-    withUnsure(expected, world, build, story),
-  );
-  for (const name of ran) complete(world, build.get(name)!.key, story.started.get(name)!);
-  expectOutputs(
+
+  const states = [world.state];
+  const changing = (work: () => string[]) => () => {
+    const places = work();
+    states.push(world.state);
+    return places;
+  };
+  const edits = one.watch?.edits.map(({ at, seenAfter, edit }) => ({
+    at,
+    seenAfter,
+    make: once(changing(() => change(world, edit))),
+  }));
+  const story = await world.engine(
     root,
-    wanted.map((name) => build.get(name)!).filter((node) => !node.fails),
+    {
+      selectors: target === null ? [] : [target],
+      force: one.force,
+      keepGoing: one.watch?.keepGoing ?? true,
+      killAt: one.killAt,
+      stopAt: one.stopAt,
+      meanwhile: one.editMeanwhile === null ? null : changing(() => editMeanwhile(world, one.editMeanwhile!)),
+      edits: edits ?? null,
+      patient: one.watch?.patient ?? false,
+    },
+    `run-${world.runs++}`,
   );
+  for (const { make } of edits ?? []) make();
+  await takeStock(world.stock, root, states, story);
+  if (!one.force) expect(story.done).toEqual([...new Set(story.done)]);
+
+  const { summary } = story;
+  if (!summary) return null;
+  const { ran, fresh, restored, failed } = summary;
+  const ended = [...ran, ...fresh, ...restored, ...failed];
+  expect(ended).toEqual([...new Set(ended)]);
+  if (states.length === 1 && one.stopAt === null) {
+    expect({ ran: sorted(ran), fresh: sorted(fresh), restored: sorted(restored), failed: sorted(failed) }).toEqual(
+      expected,
+    );
+    expectOutputs(
+      root,
+      wanted.map((name) => build.get(name)!).filter((node) => !node.fails),
+    );
+  }
+  if (one.watch && story.isFollowed && summary.ok && haveSameGraph(states)) {
+    const now = cleanBuild(world.state);
+    const all = target === null ? [...now.keys()] : needsOf(now, target);
+    expect(sorted(ended)).toEqual(sorted(all));
+    expectOutputs(
+      root,
+      all.map((name) => now.get(name)!),
+    );
+  }
+  return summary;
 }
+
+function once<T>(work: () => T[]): () => T[] {
+  let left: (() => T[]) | null = work;
+  return () => {
+    const now = left;
+    left = null;
+    return now?.() ?? [];
+  };
+}
+
+/** Of the same sources: a run hears only of edits of what it does with them. */
+const haveSameGraph = (states: readonly State[]) =>
+  new Set(states.map(({ sources, tasks }) => JSON.stringify([sources, tasks]))).size === 1;
 
 interface Expected {
   readonly ran: string[];
@@ -205,7 +191,7 @@ function expectation(
     const node = build.get(name)!;
     if (node.needs.some((need) => build.get(need)!.fails)) continue; // Blocked.
     if (node.fails) found.failed.push(name);
-    else if (forced.has(name) || !world.completed.has(node.key)) found.ran.push(name);
+    else if (forced.has(name) || !world.stock.completed.has(node.key)) found.ran.push(name);
     else if (JSON.stringify(lay.get(name)) === JSON.stringify(node.tree)) found.fresh.push(name);
     else found.restored.push(name);
   }
@@ -217,48 +203,9 @@ function expectation(
   };
 }
 
-/** Of what ran while an input was edited, or when the process died, the record may be there or not: both are right. */
-function withUnsure(expected: Expected, world: World, build: ReadonlyMap<string, Built>, story: RunStory): Expected {
-  const summary = story.summary!;
-  const open = new Set(
-    expected.ran.filter((name) => world.unsure.has(build.get(name)!.key) && !summary.ran.includes(name)),
-  );
-  const among = (names: readonly string[]) => [...open].filter((name) => names.includes(name));
-  return {
-    ...expected,
-    ran: expected.ran.filter((name) => !open.has(name)),
-    fresh: [...expected.fresh, ...among(summary.fresh)].sort(),
-    restored: [...expected.restored, ...among(summary.restored)].sort(),
-  };
-}
-
-/** After a kill, or a run during which an input changed: what was told to be done is, and the rest may be. */
-async function takeStock(
-  world: World,
-  before: ReadonlyMap<string, Built>,
-  after: ReadonlyMap<string, Built>,
-  story: RunStory,
-): Promise<void> {
-  const records = await recordedKeys(world.root);
-  const still = [...before].every(([name, node]) => after.get(name)!.key === node.key);
-  for (const [name, key] of story.started) {
-    if (story.done.has(name)) expect(records.has(key)).toBe(true);
-    if (still && records.has(key)) complete(world, before.get(name)!.key, key);
-    else for (const build of [before, after]) world.unsure.add(build.get(name)!.key);
-  }
-}
-
-function complete(world: World, model: string, engine: string): void {
-  // One key of the model is one key of the engine, for ever.
-  expect(world.completed.get(model) ?? engine).toBe(engine);
-  world.completed.set(model, engine);
-}
-
-function editMeanwhile(world: World, source: number): void {
-  world.past.push(copyOf(world.state));
-  world.state = copyOf(world.state);
-  world.state.sources[source] = (world.state.sources[source]! + 1) % 8;
-  writeSource(world.root, world.state, source);
+function editMeanwhile(world: World, source: number): string[] {
+  const to = (world.state.sources[source]! + 1) % 8;
+  return change(world, { do: 'edit source', at: source, to });
 }
 
 /** Drops some of the records that no node's artifacts are made of, as `dag gc` would. */
@@ -275,21 +222,7 @@ async function collect(world: World, mask: number): Promise<void> {
   });
   await cache.close();
   const dropped = new Set(drop);
-  for (const [model, engine] of world.completed) if (dropped.has(engine)) world.completed.delete(model);
-}
-
-/** At the end all is built, as a clean build would, and then nothing is left to do. */
-async function endWell(world: World): Promise<void> {
-  const all = { do: 'run', node: null, force: false, killAt: null, editMeanwhile: null } as const;
-  await runAndCheck(world, all);
-  const build = [...cleanBuild(world.state).values()];
-  const again = await world.engine(
-    world.root,
-    { selectors: [], force: false, killAt: null, meanwhile: null },
-    'run-last',
-  );
-  expect(again.summary).toMatchObject({ ran: [], restored: [] });
-  expect(sorted(again.summary!.fresh)).toEqual(sorted(build.filter((node) => !node.fails).map(({ node }) => node)));
+  for (const [model, engine] of world.stock.completed) if (dropped.has(engine)) world.stock.completed.delete(model);
 }
 
 function expectOutputs(root: string, nodes: readonly Built[]): void {

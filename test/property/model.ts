@@ -1,9 +1,9 @@
 // A random project as plain data: how it is written to the disk (pipeline.yml, modules, sources), and what a clean build of
 // it makes, computed by an interpreter that knows nothing of keys, caches or order.
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { combine, type Spec, type Tree, writeTree } from './combine.mjs';
+import { combine, readTree, type Spec, type Tree, writeTree } from './combine.mjs';
 
 export const SOURCES = 3;
 export const PARAMS = 2;
@@ -22,7 +22,7 @@ interface TaskModel {
 
 /** What edits change. Source 0 is a folder of as many files as its number has bits, the others are files. */
 export interface State {
-  readonly tasks: readonly TaskModel[];
+  readonly tasks: TaskModel[];
   readonly sources: number[];
   readonly params: number[];
   readonly versions: number[];
@@ -42,7 +42,7 @@ export const taskArbitrary: fc.Arbitrary<TaskModel> = fc.record({
 
 export function initialState(tasks: readonly TaskModel[]): State {
   return {
-    tasks,
+    tasks: [...tasks],
     sources: Array.from({ length: SOURCES }, (_, at) => at + 1),
     params: Array.from({ length: PARAMS }, () => 0),
     versions: tasks.map(() => 0),
@@ -52,6 +52,25 @@ export function initialState(tasks: readonly TaskModel[]): State {
 }
 
 export const copyOf = (state: State): State => structuredClone(state);
+
+export type Edit = {
+  readonly do: 'edit source' | 'edit parameter' | 'edit code' | 'edit comment' | 'break' | 'rewire' | 'spread';
+  readonly at: number;
+  readonly to: number;
+};
+
+/** The last two change the graph: what a task reads, and whether it has a matrix. */
+export function edit(state: State, { do: what, at, to }: Edit): void {
+  const task = at % state.tasks.length;
+  const model = state.tasks[task]!;
+  if (what === 'edit source') state.sources[at % SOURCES] = to % 8;
+  if (what === 'edit parameter') state.params[at % PARAMS] = to % 3;
+  if (what === 'edit code') state.versions[task] = to % 4;
+  if (what === 'edit comment') state.comments[task] = to % 4;
+  if (what === 'break') state.broken[task] = !state.broken[task];
+  if (what === 'rewire') state.tasks[task] = { ...model, inputs: [...model.inputs.slice(1), to] };
+  if (what === 'spread') state.tasks[task] = { ...model, matrix: !model.matrix };
+}
 
 const NO_LABEL = 'none';
 
@@ -65,7 +84,7 @@ function inputsOf(state: State, task: number): number[] {
   return [...new Set(state.tasks[task]!.inputs.map((input) => input % (SOURCES + task)))];
 }
 
-function specOf(state: State, task: number): Spec {
+export function specOf(state: State, task: number): Spec {
   const { lossy, folder } = state.tasks[task]!;
   return { name: nameOf(task), version: state.versions[task]!, lossy, folder };
 }
@@ -78,33 +97,46 @@ export function sourceTree(state: State, source: number): Tree {
 
 // ---- On the disk
 
-/** Writes what differs from what lies there, as an editor would. */
-export function writeProject(root: string, state: State): void {
-  mkdirSync(path.join(root, 'tasks'), { recursive: true });
-  copyFileSync(path.join(import.meta.dirname, 'combine.mjs'), path.join(root, 'tasks/combine.mjs'));
-  for (let source = 0; source < SOURCES; source++) writeSource(root, state, source);
-  writeText(root, 'pipeline.yml', pipelineText(state));
+/** Writes what differs from what lies there, as an editor would, and returns the places. */
+export function writeProject(root: string, state: State): string[] {
+  const trees: [string, Tree][] = [
+    ...state.sources.map((_, source): [string, Tree] => [sourcePath(source), sourceTree(state, source)]),
+    ['tasks/combine.mjs', COMBINE],
+    ['pipeline.yml', { '': pipelineText(state) }],
+  ];
   for (const [task, { kind }] of state.tasks.entries())
-    if (kind === 'module') writeText(root, `tasks/${nameOf(task)}.mjs`, moduleText(state, task));
+    if (kind === 'module') trees.push([modulePath(task), { '': moduleText(state, task) }]);
+  return trees.flatMap(([name, tree]) => {
+    const place = path.join(root, name);
+    if (JSON.stringify(treeAt(place)) === JSON.stringify(tree)) return [];
+    return [writeAnew(place, tree)];
+  });
 }
 
-export function writeSource(root: string, state: State, source: number): void {
-  const place = path.join(root, sourcePath(source));
-  if (source > 0) return writeText(root, sourcePath(source), sourceTree(state, source)['']!);
-  rmSync(place, { recursive: true, force: true });
-  mkdirSync(place, { recursive: true });
-  writeTree(place, sourceTree(state, source));
-}
+const COMBINE = readTree(path.join(import.meta.dirname, 'combine.mjs'));
 
-function writeText(root: string, name: string, text: string): void {
-  const file = path.join(root, name);
-  try {
-    if (readFileSync(file, 'utf8') === text) return;
-  } catch {
-    // Not there yet.
+export const writeSource = (root: string, state: State, source: number) =>
+  writeAnew(path.join(root, sourcePath(source)), sourceTree(state, source));
+
+function writeAnew(place: string, tree: Tree): string {
+  if (!('' in tree)) {
+    rmSync(place, { recursive: true, force: true });
+    mkdirSync(place, { recursive: true });
   }
-  writeFileSync(file, text);
+  writeTree(place, tree);
+  return place;
 }
+
+/** What lies there, or null. */
+export function treeAt(place: string): Tree | null {
+  try {
+    return readTree(place);
+  } catch {
+    return null;
+  }
+}
+
+export const modulePath = (task: number) => `tasks/${nameOf(task)}.mjs`;
 
 function pipelineText(state: State): string {
   const params = state.params.map((value, at) => `p${at}: ${value}`).join(', ');
@@ -120,7 +152,7 @@ function taskText(state: State, task: number): string {
   const own = [`k: ${matrix ? '"${k}"' : NO_LABEL}`, `p: ${param === null ? 0 : `"\${p${param}}"`}`];
   const lines = [
     `# ${state.comments[task]}`,
-    kind === 'module' ? `use: tasks/${nameOf(task)}.mjs` : `run: ${JSON.stringify(commandOf(state, task))}`,
+    kind === 'module' ? `use: ${modulePath(task)}` : `run: ${JSON.stringify(commandOf(state, task))}`,
     ...(matrix ? [`matrix: { k: [${LABELS.join(', ')}] }`] : []),
     `params: { ${own.join(', ')} }`,
     `in: { ${named.join(', ')} }`,
@@ -136,7 +168,7 @@ function commandOf(state: State, task: number): string {
   return `${words.join(' ')}${state.broken[task] ? ' && exit 3' : ''}`;
 }
 
-function moduleText(state: State, task: number): string {
+export function moduleText(state: State, task: number): string {
   const ending = state.broken[task] ? "throw new Error('broken');" : '';
   return `// ${state.comments[task]}
 import { work } from './combine.mjs';
@@ -189,11 +221,22 @@ function buildNode(state: State, task: number, label: string, built: ReadonlyMap
     task,
     path: outputPath(task, label),
     tree: combine(spec, label || NO_LABEL, value, trees),
-    key: JSON.stringify([kind, spec, state.broken[task], label, value, trees]),
+    key: modelKey(kind, spec, state.broken[task]!, label || NO_LABEL, value, trees),
     needs,
     fails: state.broken[task]! || needs.some((name) => built.get(name)!.fails),
     sources: inputs.filter((input) => input < SOURCES),
   };
+}
+
+export function modelKey(
+  kind: TaskModel['kind'],
+  spec: Spec,
+  broken: boolean,
+  label: string,
+  param: number,
+  trees: readonly Tree[],
+): string {
+  return JSON.stringify([kind, spec, broken, label, param, trees]);
 }
 
 function producersOf(state: State, task: number, label: string): string[] {

@@ -6,12 +6,14 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { RunEvent, RunSummary } from '../../engine/event.ts';
+import type { RunSummary } from '../../engine/event.ts';
 import { runIds } from '../../engine/history/read.ts';
+import type { JournalEvent } from '../../engine/state/journal.ts';
 import { placesOf } from '../../engine/state/places.ts';
 import { REPOSITORY } from '../rigs/project.ts';
-import { type RunOrder, type RunStory, runOnce } from './engine.ts';
-import { type Engine, history, tryHistory } from './history.ts';
+import { type RunOrder, type RunStory, runOnce, storyOf } from './engine.ts';
+import { type Engine, tryHistory } from './history.ts';
+import { history } from './operations.ts';
 
 const LONG_MS = 3_600_000;
 const seed = process.env.DAG_SEED === undefined ? {} : { seed: Number(process.env.DAG_SEED) };
@@ -39,39 +41,43 @@ test(
   LONG_MS,
 );
 
-/** As `runOnce`, by `dag run`; killed when it has printed as many lines as the order says steps. */
+/**
+ * As `runOnce`, by `dag run`; killed when it has printed as many lines as the order says steps. Edits come when it prints, and it
+ * hears nothing of them.
+ */
 async function runCommand(root: string, order: RunOrder): Promise<RunStory> {
   const { journals } = placesOf(root);
   const before = new Set(runIds(journals));
-  const words = [path.join(REPOSITORY, 'dist/dag.js'), 'run', '--json', '--keep-going', '-j', '3'];
-  const child = spawn(process.execPath, [...words, ...(order.force ? ['--force'] : []), ...order.selectors], {
+  const words = [path.join(REPOSITORY, 'dist/dag.js'), 'run', '--json', '-j', '3'];
+  const flags = [...(order.force ? ['--force'] : []), ...(order.keepGoing ? ['--keep-going'] : [])];
+  const child = spawn(process.execPath, [...words, ...flags, ...order.selectors], {
     cwd: root,
     env: { ...process.env, NO_COLOR: '1' },
   });
-  let [stdout, stderr, done] = ['', '', false];
+  let [stdout, stderr, printed] = ['', '', 0];
+  const edits = [order.meanwhile, ...(order.edits ?? []).map(({ make }) => make)];
   child.stdout.on('data', (text) => {
     stdout += text;
   });
   child.stderr.on('data', (text) => {
     stderr += text;
-    if (order.killAt !== null && stderr.split('\n').length > order.killAt % 8) child.kill('SIGKILL');
-    if (!done) order.meanwhile?.();
-    done = true;
+    const lines = stderr.split('\n').length;
+    if (order.stopAt !== null && lines > order.stopAt % 8) child.kill('SIGINT');
+    if (order.killAt !== null && lines > order.killAt % 8) child.kill('SIGKILL');
+    edits[printed++]?.();
   });
   await new Promise((resolve) => child.on('close', resolve));
-  // Whether or not something ran, the edit is made.
-  if (!done) order.meanwhile?.();
+  // Whether or not something ran, the edits are made.
+  for (const make of edits.slice(printed)) make?.();
   const events = runIds(journals)
     .filter((id) => !before.has(id))
     .flatMap((id) => wholeLines(path.join(journals, `${id}.jsonl`)));
-  const started = new Map(events.flatMap((event) => (event.type === 'node-started' ? [[event.node, event.key]] : [])));
-  const told = new Set(events.flatMap((event) => (event.type === 'node-done' ? [event.node] : [])));
-  if (child.signalCode !== null) return { summary: null, started, done: told };
-  expect(stderr).not.toContain('internal error');
-  return { summary: JSON.parse(stdout) as RunSummary, started, done: told };
+  const summary = child.signalCode === null ? (JSON.parse(stdout) as RunSummary) : null;
+  if (summary) expect(stderr).not.toContain('internal error');
+  return { summary, ...storyOf(events), isFollowed: false };
 }
 
-function wholeLines(file: string): RunEvent[] {
+function wholeLines(file: string): JournalEvent[] {
   const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as RunEvent);
+  return lines.map((line) => JSON.parse(line) as JournalEvent);
 }
