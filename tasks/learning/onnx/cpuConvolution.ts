@@ -9,6 +9,7 @@ import type { Node, Shape } from '../graph/graph.ts';
 import type { ConvAttributes } from '../ops/convolution.ts';
 import { blockedConv, fitsBlocks, NCHWC } from './cpuBlocked.ts';
 import { type CpuLayout, fromImages, sidesOf, toImages } from './cpuLayout.ts';
+import { shifts, shiftsBack, tapPairs } from './cpuShifts.ts';
 import type { Lowering, Rule, Rules } from './lower.ts';
 import { extraEnd, flip, standardConv, standardConvInputGrad, turnedRound } from './standardConvolution.ts';
 
@@ -116,50 +117,14 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
     const { groups } = attributesOf(node);
     const [xShape, dyShape] = [node.inputs[0]!.shape, node.inputs[1]!.shape];
     const { columns } = sidesOf(dyShape, layout);
-    const dyGroups = l.reshape(dy!, [groups, cout / groups, columns]);
-    const each = taps(l, x!, xShape, dyShape, k, attributesOf(node), layout).map((tap) => {
-      const xGroups = l.reshape(tap, [groups, perGroup, columns]);
+    const each = tapPairs(l, x!, dy!, xShape, dyShape, k, attributesOf(node), layout).map(([xTap, dyTap]) => {
+      const dyGroups = l.reshape(dyTap, [groups, cout / groups, columns]);
+      const xGroups = l.reshape(xTap, [groups, perGroup, columns]);
       const dw = l.emit('FusedMatMul', [dyGroups, xGroups], { transB: 1 }, 'com.microsoft');
       return l.reshape(dw, [cout, perGroup, 1]);
     });
     return l.reshape(each.length === 1 ? each[0]! : l.emit('Concat', each, { axis: 2 }), node.shape);
   }
-}
-
-/** The K·K shifts of x that a convolution multiplies, each (Cin, N·Ho·Wo). */
-function taps(
-  l: Lowering,
-  x: string,
-  xShape: Shape,
-  yShape: Shape,
-  k: number,
-  { stride, pad }: ConvAttributes,
-  layout: CpuLayout,
-): string[] {
-  const { c, groups, h, w } = sidesOf(xShape, layout);
-  const y = sidesOf(yShape, layout);
-  const open = l.reshape(x, [c * groups, h, w, layout.lanes]);
-  const padded = pad === 0 ? open : l.emit('Pad', [open, l.ints([0, pad, pad, 0, 0, pad, pad, 0])]);
-  const end = (from: number, count: number): number => from + (count - 1) * stride + 1;
-  const each: string[] = [];
-  for (let r = 0; r < k; r++)
-    for (let s = 0; s < k; s++) {
-      const ends = l.ints([end(r, y.h), end(s, y.w)]);
-      const cut = l.emit('Slice', [padded, l.ints([r, s]), ends, l.ints([1, 2]), l.ints([stride, stride])]);
-      each.push(l.reshape(cut, [c, y.columns]));
-    }
-  return each;
-}
-
-/** The shifts one below the other: (K·K·Cin, N·Ho·Wo). */
-function shifts(l: Lowering, ...rest: Parameters<typeof taps> extends [Lowering, ...infer R] ? R : never): string {
-  const each = taps(l, ...rest);
-  return each.length === 1 ? each[0]! : l.emit('Concat', each, { axis: 0 });
-}
-
-/** The same of dy, each the other way: dy as it lies under x. */
-function shiftsBack(l: Lowering, ...rest: Parameters<typeof taps> extends [Lowering, ...infer R] ? R : never): string {
-  return l.emit('Concat', taps(l, ...rest).reverse(), { axis: 0 });
 }
 
 /** The runtime sees one image of N·C channels; a row's weights serve all its planes. */

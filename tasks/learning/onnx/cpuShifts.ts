@@ -1,0 +1,79 @@
+// A convolution's shifts of an image, as rows of channels (cpuLayout.ts): what its matrix products multiply. They are copies that
+// one thread makes, so fewer and longer runs count.
+import type { Shape } from '../graph/graph.ts';
+import type { ConvAttributes } from '../ops/convolution.ts';
+import { type CpuLayout, sidesOf } from './cpuLayout.ts';
+import type { Lowering } from './lower.ts';
+
+/** The K·K shifts of x that a convolution multiplies, each (Cin, N·Ho·Wo). */
+function taps(
+  l: Lowering,
+  x: string,
+  xShape: Shape,
+  yShape: Shape,
+  k: number,
+  { stride, pad }: ConvAttributes,
+  layout: CpuLayout,
+): string[] {
+  const { c, groups, h, w } = sidesOf(xShape, layout);
+  const y = sidesOf(yShape, layout);
+  const open = l.reshape(x, [c * groups, h, w, layout.lanes]);
+  const padded = pad === 0 ? open : l.emit('Pad', [open, l.ints([0, pad, pad, 0, 0, pad, pad, 0])]);
+  const end = (from: number, count: number): number => from + (count - 1) * stride + 1;
+  const each: string[] = [];
+  for (let r = 0; r < k; r++)
+    for (let s = 0; s < k; s++) {
+      const ends = l.ints([end(r, y.h), end(s, y.w)]);
+      const cut = l.emit('Slice', [padded, l.ints([r, s]), ends, l.ints([1, 2]), l.ints([stride, stride])]);
+      each.push(l.reshape(cut, [c, y.columns]));
+    }
+  return each;
+}
+
+/** The shifts one below the other: (K·K·Cin, N·Ho·Wo). */
+export function shifts(
+  l: Lowering,
+  ...rest: Parameters<typeof taps> extends [Lowering, ...infer R] ? R : never
+): string {
+  const each = taps(l, ...rest);
+  return each.length === 1 ? each[0]! : l.emit('Concat', each, { axis: 0 });
+}
+
+/** The same of dy, each the other way: dy as it lies under x. */
+export function shiftsBack(
+  l: Lowering,
+  ...rest: Parameters<typeof taps> extends [Lowering, ...infer R] ? R : never
+): string {
+  return l.emit('Concat', taps(l, ...rest).reverse(), { axis: 0 });
+}
+
+/**
+ * For each of the K·K taps an image of x and one of dy, whose product by rows over all pixels is dL/dw[tap]. Where both have the
+ * same sides, x moves along its rows only and dy the other way along its columns: 2·(K - 1) copies serve all taps.
+ */
+export function tapPairs(
+  l: Lowering,
+  x: string,
+  dy: string,
+  xShape: Shape,
+  dyShape: Shape,
+  k: number,
+  attributes: ConvAttributes,
+  layout: CpuLayout,
+): (readonly [string, string])[] {
+  const { stride, pad } = attributes;
+  if (stride > 1 || 2 * pad !== k - 1) {
+    return taps(l, x, xShape, dyShape, k, attributes, layout).map((tap) => [tap, dy] as const);
+  }
+  const { h, w } = sidesOf(xShape, layout);
+  const row = w * layout.lanes;
+  const moves = Array.from({ length: k }, (_, i) => i - pad);
+  const xs = moves.map((by) => moved(l, x, row, by * layout.lanes));
+  const dys = moves.map((by) => moved(l, dy, h * row, -by * row));
+  return dys.flatMap((dyTap) => xs.map((xTap) => [xTap, dyTap] as const));
+}
+
+/** Every stretch of so many values moved towards its begin, or, where `by` is negative, its end; zeros come in. */
+function moved(l: Lowering, x: string, stretch: number, by: number): string {
+  return by === 0 ? x : l.emit('Pad', [l.reshape(x, [-1, stretch]), l.ints([0, -by, 0, by])]);
+}
