@@ -29,6 +29,8 @@ const UNSYNCED = 0x1000;
 const FREE_TREE = 48;
 const NAMES_TREE = 96;
 const MAX_DEPTH = 32;
+/** LMDB writes no longer one, and none that is empty. */
+const MOST_KEY = 1978;
 /** Of the tree of free pages: keys are integers, and the file is no folder. */
 const FREE_FLAGS = 0x4008;
 const MOST_MAPPED = 2 ** 46;
@@ -315,6 +317,7 @@ function leafNode(file: File, page: Buffer, at: number, number: number): Node | 
   const key = page.subarray(at + NODE, start);
   const end = start + (flags & BIG ? 24 : size);
   if (flags > BIG + TREE || end > page.length) return refuse(file, `page ${number} has a value beyond its end`);
+  if (key.length < 1 || key.length > MOST_KEY) return refuse(file, `page ${number} has a key of ${key.length} bytes`);
   if (!(flags & BIG)) return { key, value: page.subarray(start, end), flags };
   const value = bigValue(file, Number(page.readBigUInt64LE(start)), Number(page.readBigUInt64LE(start + 16)), size);
   return value && { key, value, flags };

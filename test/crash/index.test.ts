@@ -130,6 +130,25 @@ test('an index that broke under a run is made anew, and loses only what cannot b
   expect(existsSync(p.path('.dag/v1/index.copy.mdb.1'))).toBe(false);
 });
 
+test('an entry whose key is said to have no bytes is left out of what is made anew', async () => {
+  await built();
+  damage((bytes) => {
+    for (let page = 2; page < bytes.length / 4096; page++) {
+      const at = page * 4096;
+      const first = at + 24 + bytes.readUInt16LE(at + 22);
+      if (bytes.readUInt16LE(at + 18) === 2 && bytes.subarray(at, at + 4096).includes('/source.txt'))
+        bytes.writeUInt16LE(0, first + 6);
+    }
+    bytes[0]! ^= 0xff; // The first head.
+    return bytes;
+  });
+  const answer = await p.dag('run', '--json');
+  expect(answer.stderr).toContain('was damaged: it has');
+  expect(JSON.parse(answer.stdout)).toMatchObject({ ok: true });
+  expect(outputsOf(p)).toEqual(cleanOutputs(0));
+  expect(await p.run()).toMatchObject({ ran: [], restored: [] });
+});
+
 test.each([
   ['has it open', 'open/elsewhere~7~x~y', ''],
   ['repairs it', 'repair.lock/1', JSON.stringify({ owner: { host: 'elsewhere', pid: 7, started: 'x' } })],
