@@ -30,12 +30,14 @@ export type Bundles = (module: string) => Promise<Bundle>;
 /** The message is for a person. */
 export class CodeChanged extends Error {}
 
+const TRIES = 5;
+
 /** Bundles go under `.dag/code`, so that their npm imports resolve from the project. */
 export function createBundles(root: string, folder: string, codes: ReadonlyMap<string, Code>, cache: Cache): Bundles {
   const made = new Map<string, Promise<{ file: string; installed: Installed }>>();
   const verified = new Map<string, string>();
 
-  const make = async (module: string) => {
+  const make = async (module: string, tries = TRIES): Promise<{ file: string; installed: Installed }> => {
     const bundle = await bundleToRun(root, module).catch(() => null);
     // After the files were read: it is these that have to be what the key was made of.
     const now = await codeNow(root, module, cache);
@@ -47,9 +49,10 @@ export function createBundles(root: string, folder: string, codes: ReadonlyMap<s
       ...code,
     }));
     refuse(module, codeChanges(before!, after!));
-    // Else what was bundled is what it was for a moment: an editor was writing, or an edit was undone.
-    if (!isStillSo(bundle.read)) throw new CodeChanged(`${module} was edited while it was read, so it was not started`);
-    return { file: write(folder, module, bundle.bytes), installed: now.value.installed };
+    if (isStillSo(bundle.read)) return { file: write(folder, module, bundle.bytes), installed: now.value.installed };
+    // What was bundled is what it was for a moment: an editor was writing, or an edit was undone.
+    if (tries > 1) return make(module, tries - 1);
+    throw new CodeChanged(`${module} was edited while it was read, so it was not started`);
   };
   const versionsOf = (module: string, installed: Installed) =>
     versionChanges(root, installed, codes.get(module)!.packages);

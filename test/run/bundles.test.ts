@@ -1,5 +1,5 @@
 // Bundles: what runs is what the key was made of, whatever an editor does while it is read.
-import path from 'node:path';
+import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { openCache } from '../../cache/index.ts';
 import { codeOf } from '../../engine/plan/code.ts';
@@ -11,28 +11,36 @@ afterEach(() => project?.remove());
 
 const module = (word: string) => `export default { run: () => ${JSON.stringify(word)} };\n`;
 
-test('a module that is another one for the moment in which it is read is not started', async () => {
-  const p = createProject({ 'a.ts': module('old') });
-  project = p;
+/** Asks for the bundle of `a.ts`, whose key is made of the word `old`, while it is as `edit` makes it just when it has been bundled. */
+async function bundleOf(p: Project, edit: () => void): Promise<string> {
   const root = p.path('.');
   const cache = openCache({ dir: p.path('.dag') });
-  const codes = new Map(
-    [...(await codeOf(root, ['a.ts'], cache))].map(([name, code]) => [name, code.ok && code.value]),
-  );
+  const code = (await codeOf(root, ['a.ts'], cache)).get('a.ts')!;
+  if (!code.ok) throw new Error(code.error);
   p.write('a.ts', module('new'));
-  // Once it is bundled the engine asks what the code is now, and the edit is undone just before.
-  const undone: typeof cache = {
+  const edited: typeof cache = {
     ...cache,
     get(space, id) {
-      p.write('a.ts', module('old'));
+      edit(); // This asks what the code is by now.
       return cache.get(space, id);
     },
   };
-  const bundles = createBundles(root, path.join(root, '.dag/code'), codes as never, undone);
-  await expect(bundles('a.ts')).rejects.toThrow(
-    new CodeChanged('a.ts was edited while it was read, so it was not started'),
-  );
-  const again = createBundles(root, path.join(root, '.dag/code'), codes as never, cache);
-  expect((await again('a.ts')).file).toContain('a_ts-');
-  await cache.close();
+  const bundles = createBundles(root, p.path('.dag/code'), new Map([['a.ts', code.value]]), edited);
+  return bundles('a.ts')
+    .finally(cache.close)
+    .then(({ file }) => readFileSync(file, 'utf8'));
+}
+
+test('a module that is another one for the moment in which it is read is read again', async () => {
+  project = createProject({ 'a.ts': module('old') });
+  const bundle = await bundleOf(project, () => project!.write('a.ts', module('old')));
+  expect(bundle).toContain('"old"');
+  expect(bundle).not.toContain('"new"');
+});
+
+test('one that does not come to rest is not started', async () => {
+  project = createProject({ 'a.ts': module('old') });
+  let edits = 0;
+  const bundle = bundleOf(project, () => project!.write('a.ts', `// ${edits++}\n${module('old')}`));
+  await expect(bundle).rejects.toThrow(new CodeChanged('a.ts was edited while it was read, so it was not started'));
 });
