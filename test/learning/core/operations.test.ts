@@ -157,6 +157,11 @@ const others: Case[] = [
   ['maxPool', [[2, 2, 6, 7]], (g, x) => maxPool(g, x!, { kernel: 3, stride: 2, pad: 1, ceil: false })],
   ['maxPool, ceil', [[2, 2, 6, 7]], (g, x) => maxPool(g, x!, { kernel: 3, stride: 2, pad: 0, ceil: true })],
   ['averagePool', [[2, 2, 6, 7]], (g, x) => averagePool(g, x!, { kernel: 2, stride: 2, pad: 0, ceil: false })],
+  [
+    'averagePool, tiled whole',
+    [[2, 2, 6, 8]],
+    (g, x) => averagePool(g, x!, { kernel: 2, stride: 2, pad: 0, ceil: false }),
+  ],
 ];
 
 async function waysFor(name: string, shapes: readonly Shape[]): Promise<[string, How][]> {
