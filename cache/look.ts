@@ -157,14 +157,13 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
       return answer(found, []);
     },
     lookAgain(path, sinceMs) {
-      const nowMs = Date.now();
       let written = false;
       const seen = (folder: Folder, inner: string) => {
-        written ||= someWritten(inner, folder, sinceMs, nowMs);
+        written ||= someWritten(inner, folder, sinceMs);
       };
       const found = atOnce(discover(path, now, false, seen))!;
       const stat = found !== 'missing' && 'file' in found ? statOrNull(path) : null;
-      if (stat) written = wasWritten(path, stat, sinceMs, nowMs);
+      if (stat) written = wasWritten(path, stat, sinceMs);
       return { entry: answer(found, []), written };
     },
     warm: (paths) =>
@@ -183,16 +182,17 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
 
 type Times = Pick<Stat, 'mtimeMs' | 'ctimeMs'>;
 
-function wasWritten(path: string, { mtimeMs, ctimeMs }: Times, sinceMs: number, nowMs: number): boolean {
-  const within = (timeMs: number) => timeMs > sinceMs && timeMs <= nowMs;
+/** What is later than now was given; a time within this millisecond is none of those. */
+function wasWritten(path: string, { mtimeMs, ctimeMs }: Times, sinceMs: number): boolean {
+  const within = (timeMs: number) => timeMs > sinceMs && timeMs < Date.now() + 1;
   return within(mtimeMs) || (within(ctimeMs) && statOrNull(path)?.nlink === 1);
 }
 
 /** Of inner folders none is told: they are seen by themselves. */
-function someWritten(path: string, { listing }: Folder, sinceMs: number, nowMs: number): boolean {
+function someWritten(path: string, { listing }: Folder, sinceMs: number): boolean {
   const { names, stats, flags } = listing;
   const times = (at: number): Times => ({ mtimeMs: stats[at * 5 + 1]!, ctimeMs: stats[at * 5 + 2]! });
-  return names.some((name, at) => !(flags[at]! & FOLDER) && wasWritten(`${path}/${name}`, times(at), sinceMs, nowMs));
+  return names.some((name, at) => !(flags[at]! & FOLDER) && wasWritten(`${path}/${name}`, times(at), sinceMs));
 }
 
 function knownFolder(memo: Memo, path: string): Folder | null {

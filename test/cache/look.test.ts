@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { sha256 } from '../../cache/index.ts';
 import { cacheIn, clockMoved, closeCache, plant, temporaryFolder } from './rig.ts';
 
@@ -257,4 +257,19 @@ test('paths beyond the index key limit are looked at like any other', async () =
   const next = cacheIn(root);
   expect(next.look(join(root, 'a'))).toEqual(entry);
   expect(next.counters.hashes).toBe(0);
+});
+
+test('a file that is written in the very millisecond in which it is asked for was written', () => {
+  const root = temporaryFolder();
+  plant(root, { f: '1' });
+  const file = join(root, 'f');
+  const cache = cacheIn(root);
+  const entry = cache.look(file)!;
+  const nowMs = Date.now() + 60_000; // Whatever the ctime is.
+  utimesSync(file, nowMs / 1000, (nowMs + 0.5) / 1000);
+  vi.spyOn(Date, 'now').mockReturnValue(nowMs);
+  const [touched, given] = [nowMs - 1, nowMs + 1].map((sinceMs) => cache.touchedSince(file, entry, sinceMs));
+  vi.restoreAllMocks();
+  expect(touched).toBe('touched');
+  expect(given).toBeNull();
 });
