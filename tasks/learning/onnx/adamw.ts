@@ -33,7 +33,7 @@ export function addAdamW(
 }
 
 /** Values of a vector in one turn of `addAdamWInTurns`: few enough for the caches, enough to share among threads. */
-export const TURN = 131_072;
+export const TURN = 262_144;
 
 /**
  * The same for vectors of so many turns, a turn at a time: else each of its dozen operations is a pass over memory. The next
