@@ -14,10 +14,11 @@ import { createEstimator, type Estimator } from '../report/eta.ts';
 import { terminalReport } from '../report/terminal.ts';
 import { machineCapacity } from '../run/capacity.ts';
 import type { QuietAnswer } from '../run/quiet.ts';
-import { type Outcome, type Run, startRun } from '../run/run.ts';
+import { type Outcome, startRun } from '../run/run.ts';
 import type { Capacity } from '../run/slots.ts';
 import { journalTo, newRunId, type RunHeader } from '../state/journal.ts';
 import { stateOf } from '../state/record.ts';
+import type { Followed } from '../watch/follow.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { leaveQuiet } from './quiet.ts';
 import {
@@ -71,17 +72,12 @@ function tracingExecutor(): (root: string, notes: Notes) => Executor {
 
 type Seen = Pick<QuietAnswer, 'nodes' | 'files'>;
 
-export interface StartedRun extends Pick<Run, 'edit'> {
-  /** Puts a line where the run's own lines go. */
-  say(message: string): void;
-}
-
 /** What a caller beside the terminal wants of a run. */
 export interface RunHooks {
   createExecutor?(root: string, notes: Notes): Executor;
   readonly mayBeEdited?: boolean;
   /** With what the nodes' code is in this run. */
-  onStart?(nodes: readonly Node[], codes: ReadonlyMap<string, Code>, run: StartedRun): void;
+  onStart?(nodes: readonly Node[], codes: ReadonlyMap<string, Code>, run: Followed): void;
 }
 
 /** Takes the project's lock, waiting for it where another run has it, and runs to the end. */

@@ -135,9 +135,7 @@ export function terminalReport(options: TerminalOptions): Reporter {
       case 'node-yielded':
         rows.delete(event.node);
         estimator?.yielded(event.node, event.seconds);
-        return print(
-          `${cyan('⇄')} ${event.node} ${dim(`${duration(event.seconds)}; ${event.to === null ? 'begins again with its new code' : `gives way to ${event.to} and goes on later`}`)}`,
-        );
+        return print(`${cyan('⇄')} ${event.node} ${dim(`${duration(event.seconds)}; ${whatNext(event.to)}`)}`);
       case 'nodes-reopened':
         count.settled -= event.settled;
         for (const node of event.nodes) {
@@ -200,6 +198,11 @@ function createRegion(stream: NodeJS.WriteStream) {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters.
 const plain = (text: string) => text.replace(/\x1b\[[0-9;]*m/g, '');
+
+/** Of a node that gave its slots up. */
+function whatNext(to: string | null): string {
+  return to === null ? 'begins again with its new code' : `gives way to ${to} and goes on later`;
+}
 
 function failureLines(node: string, failure: Failure, tail: TerminalOptions['tail']): string[] {
   if (failure.kind === 'interrupted') return [`${yellow('■')} ${node} stopped`];

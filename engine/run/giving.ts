@@ -54,14 +54,13 @@ export interface Giving {
 
 export function createGiving(stopper: Stopper): Giving {
   const asked = new Map<string, { readonly to: string; readonly graceMs: number | undefined }>();
-  const running = new Map<string, () => void>();
-  const waiting = new Map<string, () => void>();
+  /** Of what runs for a node, or waits for it. */
+  const callbacks = new Map<string, () => void>();
   const begunMs = new Map<string, number>();
   return {
     ask(node, to, graceMs) {
       asked.set(node, { to, graceMs });
-      running.get(node)?.();
-      waiting.get(node)?.();
+      callbacks.get(node)?.();
     },
     hasBegun: (node) => begunMs.has(node),
     begun(node) {
@@ -78,10 +77,10 @@ export function createGiving(stopper: Stopper): Giving {
     stopperFor: (node) => ({
       ...stopper,
       onStop(callback) {
-        waiting.set(node, callback);
+        callbacks.set(node, callback);
         const forget = stopper.onStop(callback);
         return () => {
-          waiting.delete(node);
+          callbacks.delete(node);
           forget();
         };
       },
@@ -93,12 +92,12 @@ export function createGiving(stopper: Stopper): Giving {
           const timer = setTimeout(one.kill, graceMs);
           void one.ended.then(() => clearTimeout(timer));
         };
-        running.set(node, stop);
+        callbacks.set(node, stop);
         stopper.watch(one);
         if (asked.has(node)) stop();
       },
       unwatch(one) {
-        running.delete(node);
+        callbacks.delete(node);
         stopper.unwatch(one);
       },
     }),

@@ -12,6 +12,7 @@ export type Project = Omit<Edit, 'reached' | 'dependents'>;
 
 /** The run that goes on. */
 export interface Followed extends Pick<Run, 'edit'> {
+  /** Puts a line where the run's own lines go. */
   say(message: string): void;
 }
 

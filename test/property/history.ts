@@ -100,10 +100,40 @@ async function runAndCheck(world: World, one: RunOperation): Promise<RunStory['s
   const target = one.node === null ? null : pick(world, one.node).node;
   const build = cleanBuild(world.state);
   const lay = new Map([...build.values()].map(({ node, path: file }) => [node, treeAt(path.join(root, file))]));
-  const wanted = target === null ? [...build.keys()] : needsOf(build, target);
+  const wanted = wantedOf(build, target);
   const forced = one.force ? new Set(target === null ? wanted : [target]) : new Set<string>();
   const expected = expectation(world, build, wanted, forced, lay);
 
+  const { story, states } = await runAmongEdits(world, one, target);
+  await takeStock(world.stock, root, states, story);
+  if (!one.force) expect(story.done).toEqual([...new Set(story.done)]);
+
+  const { summary } = story;
+  if (!summary) return null;
+  const { ran, fresh, restored, failed } = summary;
+  const ended = [...ran, ...fresh, ...restored, ...failed];
+  expect(ended).toEqual([...new Set(ended)]);
+  if (states.length === 1 && one.stopAt === null) {
+    const found = { ran: sorted(ran), fresh: sorted(fresh), restored: sorted(restored), failed: sorted(failed) };
+    expect(found).toEqual(expected);
+    const made = wanted.filter((name) => !build.get(name)!.fails);
+    expectOutputs(root, build, made);
+  }
+  if (one.watch && story.isFollowed && summary.ok && haveSameGraph(states)) {
+    const now = cleanBuild(world.state);
+    const all = wantedOf(now, target);
+    expect(sorted(ended)).toEqual(sorted(all));
+    expectOutputs(root, now, all);
+  }
+  return summary;
+}
+
+/** And the states in which the project was meanwhile. */
+async function runAmongEdits(
+  world: World,
+  one: RunOperation,
+  target: string | null,
+): Promise<{ story: RunStory; states: readonly State[] }> {
   const states = [world.state];
   const changing = (work: () => string[]) => () => {
     const places = work();
@@ -115,48 +145,19 @@ async function runAndCheck(world: World, one: RunOperation): Promise<RunStory['s
     seenAfter,
     make: once(changing(() => change(world, edit))),
   }));
-  const story = await world.engine(
-    root,
-    {
-      selectors: target === null ? [] : [target],
-      force: one.force,
-      keepGoing: one.watch?.keepGoing ?? true,
-      killAt: one.killAt,
-      stopAt: one.stopAt,
-      meanwhile: one.editMeanwhile === null ? null : changing(() => editMeanwhile(world, one.editMeanwhile!)),
-      edits: edits ?? null,
-      patient: one.watch?.patient ?? false,
-    },
-    `run-${world.runs++}`,
-  );
+  const order: RunOrder = {
+    selectors: target === null ? [] : [target],
+    force: one.force,
+    keepGoing: one.watch?.keepGoing ?? true,
+    killAt: one.killAt,
+    stopAt: one.stopAt,
+    meanwhile: one.editMeanwhile === null ? null : changing(() => editMeanwhile(world, one.editMeanwhile!)),
+    edits: edits ?? null,
+    patient: one.watch?.patient ?? false,
+  };
+  const story = await world.engine(world.root, order, `run-${world.runs++}`);
   for (const { make } of edits ?? []) make();
-  await takeStock(world.stock, root, states, story);
-  if (!one.force) expect(story.done).toEqual([...new Set(story.done)]);
-
-  const { summary } = story;
-  if (!summary) return null;
-  const { ran, fresh, restored, failed } = summary;
-  const ended = [...ran, ...fresh, ...restored, ...failed];
-  expect(ended).toEqual([...new Set(ended)]);
-  if (states.length === 1 && one.stopAt === null) {
-    expect({ ran: sorted(ran), fresh: sorted(fresh), restored: sorted(restored), failed: sorted(failed) }).toEqual(
-      expected,
-    );
-    expectOutputs(
-      root,
-      wanted.map((name) => build.get(name)!).filter((node) => !node.fails),
-    );
-  }
-  if (one.watch && story.isFollowed && summary.ok && haveSameGraph(states)) {
-    const now = cleanBuild(world.state);
-    const all = target === null ? [...now.keys()] : needsOf(now, target);
-    expect(sorted(ended)).toEqual(sorted(all));
-    expectOutputs(
-      root,
-      all.map((name) => now.get(name)!),
-    );
-  }
-  return summary;
+  return { story, states };
 }
 
 function once<T>(work: () => T[]): () => T[] {
@@ -225,10 +226,16 @@ async function collect(world: World, mask: number): Promise<void> {
   for (const [model, engine] of world.stock.completed) if (dropped.has(engine)) world.stock.completed.delete(model);
 }
 
-function expectOutputs(root: string, nodes: readonly Built[]): void {
-  for (const { node, path: file, tree } of nodes)
+function expectOutputs(root: string, build: ReadonlyMap<string, Built>, names: readonly string[]): void {
+  for (const node of names) {
+    const { path: file, tree } = build.get(node)!;
     expect({ node, tree: treeAt(path.join(root, file)) }).toEqual({ node, tree });
+  }
 }
+
+/** `target`: null for all. */
+const wantedOf = (build: ReadonlyMap<string, Built>, target: string | null) =>
+  target === null ? [...build.keys()] : needsOf(build, target);
 
 function needsOf(build: ReadonlyMap<string, Built>, target: string): string[] {
   const names = new Set<string>();

@@ -64,33 +64,31 @@ const watch: fc.Arbitrary<Watch> = fc.record({
     maxLength: 3,
   }),
 });
+/** Each happens in one of so many. */
+const runArbitrary = (
+  times: Readonly<Record<'node' | 'force' | 'killAt' | 'stopAt' | 'editMeanwhile', number>>,
+  watched: fc.Arbitrary<Watch | null>,
+) =>
+  fc.record({
+    do: fc.constant('run' as const),
+    node: maybe(at, times.node),
+    force: oneIn(times.force),
+    killAt: maybe(fc.nat(40), times.killAt),
+    stopAt: maybe(fc.nat(40), times.stopAt),
+    editMeanwhile: maybe(fc.nat(SOURCES - 1), times.editMeanwhile),
+    watch: watched,
+  });
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   ...edits,
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('delete output' as const, 'tamper' as const), at }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('collect' as const), mask: fc.nat(0xffff) }) },
   {
     weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('run' as const),
-      node: maybe(at, 3),
-      force: oneIn(10),
-      killAt: maybe(fc.nat(40), 3),
-      stopAt: maybe(fc.nat(40), 10),
-      editMeanwhile: maybe(fc.nat(SOURCES - 1), 4),
-      watch: fc.constant(null),
-    }),
+    arbitrary: runArbitrary({ node: 3, force: 10, killAt: 3, stopAt: 10, editMeanwhile: 4 }, fc.constant(null)),
   },
   {
     weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('run' as const),
-      node: maybe(at, 5),
-      force: oneIn(2),
-      killAt: maybe(fc.nat(40), 10),
-      stopAt: maybe(fc.nat(40), 10),
-      editMeanwhile: maybe(fc.nat(SOURCES - 1), 10),
-      watch,
-    }),
+    arbitrary: runArbitrary({ node: 5, force: 2, killAt: 10, stopAt: 10, editMeanwhile: 10 }, watch),
   },
 );
 

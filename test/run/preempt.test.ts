@@ -86,8 +86,7 @@ describe('three long nodes on two GPUs', () => {
       const used = [...held.values()].flat();
       expect(new Set(used).size).toBe(used.length);
     }
-    for (const { node, to: given } of yields) {
-      const to = given!;
+    for (const { node, to } of yields) {
       expect(answer.stderr).toContain(`${node} `);
       expect(answer.stderr).toContain(`gives way to ${to} and goes on later`);
       const done = events.find((event) => event.type === 'node-done' && event.node === node);
@@ -95,7 +94,7 @@ describe('three long nodes on two GPUs', () => {
       expect(p.read(`.dag/logs/${node}.log`)).not.toContain('from step 0');
       expect(p.read(`.dag/logs/${node}.turn1.log`)).toContain('from step 0');
       const history = await p.dag('history', node);
-      expect(history.stdout).toMatch(new RegExp(`gave way in .* to ${to.replace(/[[\]]/g, '\\$&')}`, 's'));
+      expect(history.stdout).toMatch(new RegExp(`gave way in .* to ${to!.replace(/[[\]]/g, '\\$&')}`, 's'));
       expect(history.stdout).toContain('ran in');
     }
     expect(events.filter((event) => event.type === 'node-failed' || event.type === 'node-retried')).toEqual([]);

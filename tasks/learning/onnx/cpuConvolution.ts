@@ -9,7 +9,7 @@ import type { Node, Shape } from '../graph/graph.ts';
 import type { ConvAttributes } from '../ops/convolution.ts';
 import { blockedConv, fitsBlocks, NCHWC } from './cpuBlocked.ts';
 import { type CpuLayout, fromImages, sidesOf, toImages } from './cpuLayout.ts';
-import { shifts, shiftsBack, tapPairs } from './cpuShifts.ts';
+import { keepsSides, shifts, shiftsBack, tapPairs } from './cpuShifts.ts';
 import type { Lowering, Rule, Rules } from './lower.ts';
 import { extraEnd, flip, standardConv, standardConvInputGrad, turnedRound } from './standardConvolution.ts';
 
@@ -21,8 +21,8 @@ const isPointwise = (w: Shape, { stride, groups }: ConvAttributes): boolean =>
 const isDepthwise = (w: Shape, { groups }: ConvAttributes): boolean => w[1] === 1 && w[0] === groups;
 
 /** Shifts are copies: they are taken of dy where that has fewer channels and the same sides. */
-const isNarrow = (w: Shape, { stride, pad, groups }: ConvAttributes): boolean =>
-  groups === 1 && stride === 1 && 2 * pad === w[2]! - 1 && w[0]! < w[1]!;
+const isNarrow = (w: Shape, attributes: ConvAttributes): boolean =>
+  attributes.groups === 1 && keepsSides(w[2]!, attributes) && w[0]! < w[1]!;
 
 export function cpuConvolutions(layout: CpuLayout): Rules {
   return {

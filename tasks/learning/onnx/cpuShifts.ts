@@ -5,6 +5,9 @@ import type { ConvAttributes } from '../ops/convolution.ts';
 import { type CpuLayout, sidesOf } from './cpuLayout.ts';
 import type { Lowering } from './lower.ts';
 
+/** Whether the image that comes out has the sides of the one that went in. */
+export const keepsSides = (k: number, { stride, pad }: ConvAttributes): boolean => stride === 1 && 2 * pad === k - 1;
+
 /** The K·K shifts of x that a convolution multiplies, each (Cin, N·Ho·Wo). */
 function taps(
   l: Lowering,
@@ -61,13 +64,12 @@ export function tapPairs(
   attributes: ConvAttributes,
   layout: CpuLayout,
 ): (readonly [string, string])[] {
-  const { stride, pad } = attributes;
-  if (stride > 1 || 2 * pad !== k - 1) {
+  if (!keepsSides(k, attributes)) {
     return taps(l, x, xShape, dyShape, k, attributes, layout).map((tap) => [tap, dy] as const);
   }
   const { h, w } = sidesOf(xShape, layout);
   const row = w * layout.lanes;
-  const moves = Array.from({ length: k }, (_, i) => i - pad);
+  const moves = Array.from({ length: k }, (_, i) => i - attributes.pad);
   const xs = moves.map((by) => moved(l, x, row, by * layout.lanes));
   const dys = moves.map((by) => moved(l, dy, h * row, -by * row));
   return dys.flatMap((dyTap) => xs.map((xTap) => [xTap, dyTap] as const));
