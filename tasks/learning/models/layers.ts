@@ -5,6 +5,7 @@ import { channelDeviation, channelDot, channelSum, gate, sampleScale, scaleShift
 import { conv } from '../ops/convolution.ts';
 import { add, affine, mul, relu, rsqrt, sigmoid, sub, type swish } from '../ops/elementwise.ts';
 import { rowScale } from '../ops/matrix.ts';
+import { averagePool } from '../ops/pool.ts';
 import { flatten, join, reshape } from '../ops/shape.ts';
 import { buffer, type Initial, mask, type Network, parameter } from './network.ts';
 
@@ -131,7 +132,10 @@ function pointwise(net: Network, name: string, x: Node, channels: number, bias: 
 }
 
 export function averageOverImage(net: Network, x: Node): Node {
-  return affine(net.graph, spatialSum(net.graph, x), 1 / (x.shape[2]! * x.shape[3]!), 0);
+  const [, , h, w] = x.shape as [number, number, number, number];
+  // Runtimes know pooling in their own layouts of images, and would turn one back for a sum.
+  if (net.mode === 'infer' && h === w) return averagePool(net.graph, x, { kernel: h, stride: h, pad: 0, ceil: false });
+  return affine(net.graph, spatialSum(net.graph, x), 1 / (h * w), 0);
 }
 
 export interface SqueezeExciteOptions {

@@ -36,6 +36,8 @@ export interface Emitter {
   ints(values: readonly number[]): string;
   /** A float constant; a scalar where `shape` is empty. */
   floats(values: ArrayLike<number>, shape: readonly number[]): string;
+  /** Tells the shape of what a node made, where the runtime cannot work it out. */
+  tell(name: string, shape: readonly Dimension[]): void;
   input(name: string, shape: readonly Dimension[]): string;
   /** An input that holds the values of the input `of` from `start` on. */
   view(name: string, of: string, start: number, shape: readonly number[]): string;
@@ -68,7 +70,7 @@ export function createEmitter({ inputViews = false } = {}): Emitter {
   const top: Scope = { nodes: [], sources: new Map(), reshapes: new Map(), given: new Map() };
   let scope = top;
   const renamed = new Map<string, string>();
-  const graph = { constants: [] as Message, outputs: [] as Message };
+  const graph = { constants: [] as Message, outputs: [] as Message, told: [] as Message };
   const inputs: { readonly name: string; readonly shape: readonly Dimension[] }[] = [];
   const views: View[] = [];
   /** Names of the outputs, and of what they are made of. */
@@ -175,6 +177,9 @@ export function createEmitter({ inputViews = false } = {}): Emitter {
       const data = values instanceof Float32Array ? values : Float32Array.from(values);
       const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       return constant(data.length > 64 ? '' : `f${shape}:${data.join()}`, FLOAT, shape, raw);
+    },
+    tell(name, shape) {
+      addMessage(graph.told, 13, valueMessage(name, shape));
     },
     input,
     view,

@@ -21,13 +21,14 @@ export const INT64 = 7;
 const OPSETS = { '': 18, 'com.microsoft': 1, 'com.microsoft.nchwc': 1 } as const;
 
 export function encodeModel(
-  graph: { nodes: Message; constants: Message; inputs: Message; outputs: Message },
+  graph: { nodes: Message; constants: Message; inputs: Message; outputs: Message; told: Message },
   domains: ReadonlySet<string>,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array<ArrayBuffer> {
   const body: Message = graph.nodes.slice();
   addText(body, 2, 'dag');
-  for (const part of [graph.constants, graph.inputs, graph.outputs]) for (const bytes of part) body.push(bytes);
+  for (const part of [graph.constants, graph.inputs, graph.outputs, graph.told])
+    for (const bytes of part) body.push(bytes);
   const model: Message = [];
   addInt(model, 1, 8);
   addText(model, 2, 'dag');

@@ -11,6 +11,7 @@ export interface Lowering {
   readonly ints: Emitter['ints'];
   readonly floats: Emitter['floats'];
   readonly reshape: Emitter['reshape'];
+  readonly tell: Emitter['tell'];
 }
 
 /** Adds the ONNX nodes for one operation; `inputs` are its inputs' names. Returns the output's name. */
@@ -26,6 +27,7 @@ export function createLowering(emitter: Emitter): Lowering {
     ints: emitter.ints,
     floats: emitter.floats,
     reshape: emitter.reshape,
+    tell: emitter.tell,
   };
 }
 
