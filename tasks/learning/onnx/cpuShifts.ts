@@ -20,6 +20,7 @@ function taps(
 ): string[] {
   const { c, groups, h, w } = sidesOf(xShape, layout);
   const y = sidesOf(yShape, layout);
+  if (isHalved(xShape, yShape, stride, layout)) return halvedTaps(l, x, xShape, k, pad, layout);
   const open = l.reshape(x, [c * groups, h, w, layout.lanes]);
   const padded = pad === 0 ? open : l.emit('Pad', [open, l.ints([0, pad, pad, 0, 0, pad, pad, 0])]);
   const end = (from: number, count: number): number => from + (count - 1) * stride + 1;
@@ -31,6 +32,51 @@ function taps(
       each.push(l.reshape(cut, [c, y.columns]));
     }
   return each;
+}
+
+/** Columns up to which a product takes every second of them faster than a strided slice, which one thread copies. */
+const MOST_HALVED = 64;
+
+/** Whether `y` has half the sides of `x`, and is made of every second pixel by a product. */
+export function isHalved(xShape: Shape, yShape: Shape, stride: number, layout: CpuLayout): boolean {
+  const [[, , h, w], [, , ho, wo]] = [xShape, yShape] as [number[], number[]];
+  return layout.lanes === 1 && stride === 2 && h === 2 * ho! && w === 2 * wo! && w! <= MOST_HALVED;
+}
+
+/** The taps of such a convolution: two rows of x, side by side, times a matrix of 0 and 1 that takes half of one of them. */
+function halvedTaps(l: Lowering, x: string, xShape: Shape, k: number, pad: number, layout: CpuLayout): string[] {
+  const { c, h, w, columns } = sidesOf(xShape, layout);
+  const pairs = l.reshape(x, [(c * columns) / (2 * w), 2 * w]);
+  const offsets = Array.from({ length: k }, (_, i) => i - pad);
+  const ofRow = (row: number): string[] =>
+    offsets.map((column) => l.emit('MatMul', [pairs, l.floats(everySecond(w, row, column), [2 * w, w / 2])]));
+  const even = ofRow(0);
+  const odd = k > 1 ? ofRow(1) : [];
+  return offsets.flatMap((row) =>
+    (row % 2 === 0 ? even : odd).map((taken) => {
+      const shifted = moved(l, taken, (h * w) / 4, (Math.floor(row / 2) * w) / 2);
+      return l.reshape(shifted, [c, columns / 4]);
+    }),
+  );
+}
+
+/** (2W, W/2): takes, of an even row and the odd one after it, each second pixel of one of them, from `column` on. */
+function everySecond(w: number, row: number, column: number): Float32Array {
+  const matrix = new Float32Array(w * w);
+  for (let j = 0; j < w / 2; j++) {
+    const from = 2 * j + column;
+    if (from >= 0 && from < w) matrix[(row * w + from) * (w / 2) + j] = 1;
+  }
+  return matrix;
+}
+
+/** The other way: y at the even pixels of an image (of `xShape`), zeros at the others. */
+export function spreadOut(l: Lowering, y: string, xShape: Shape, layout: CpuLayout): string {
+  const { c, w, columns } = sidesOf(xShape, layout);
+  const matrix = new Float32Array(w * w);
+  for (let j = 0; j < w / 2; j++) matrix[j * 2 * w + 2 * j] = 1;
+  const rows = l.reshape(y, [(columns * c) / (2 * w), w / 2]);
+  return l.reshape(l.emit('MatMul', [rows, l.floats(matrix, [w / 2, 2 * w])]), [c, columns]);
 }
 
 /** The shifts one below the other: (K·K·Cin, N·Ho·Wo). */

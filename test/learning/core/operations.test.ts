@@ -83,6 +83,7 @@ const convolutions: Case[] = (
     ['3x3 in blocks, more channels out', 2, 16, 3, 32, 3, 1, 1],
     ['grouped in blocks', 2, 32, 4, 32, 3, 1, 2],
     ['grouped in half blocks', 2, 16, 4, 16, 3, 1, 2],
+    ['grouped in half blocks, stride 2, even side', 2, 32, 6, 32, 3, 2, 4],
     ['grouped in half blocks, stride 2', 2, 32, 5, 32, 3, 2, 4],
     ['depthwise, few channels', 2, 3, 5, 3, 3, 1, 3],
     ['depthwise', 2, 16, 6, 16, 3, 1, 16],
