@@ -40,7 +40,7 @@ export async function predictsOtherwise(reference: Predictor, device: Predictor)
 
 interface Outcome {
   readonly loss: number;
-  /** A tenth of the gradient, since moments start at zero. */
+  /** The gradient, since moments start at zero. */
   readonly m: Float32Array;
   readonly buffers: Float32Array;
 }

@@ -1,5 +1,6 @@
 // AdamW (Loshchilov and Hutter, 2019) as PyTorch computes it: decoupled decay of every parameter, bias-corrected moments,
-// epsilon outside the root. It works on the flat vectors of parameters and moments, inside the training graph.
+// epsilon outside the root. It works on the flat vectors of parameters and moments, inside the training graph. Every operation is
+// a pass over vectors, so the moments are kept without their factors: m = Σ beta1^(t-i)·g, v = Σ beta2^(t-i)·g², i up to t.
 import type { Emitter } from './emitter.ts';
 
 export interface AdamW {
@@ -12,9 +13,14 @@ export interface AdamW {
 /** The numbers of a step that the host computes. */
 export const HOST_NUMBERS = 3;
 
-/** [1 - lr·weightDecay, lr / (1 - beta1^t), 1 / (1 - beta2^t)] for step t = 1, 2, …: in float64, so late steps lose nothing. */
-export function hostNumbers({ beta1, beta2, weightDecay }: AdamW, lr: number, step: number): Float32Array {
-  return Float32Array.of(1 - lr * weightDecay, lr / (1 - beta1 ** step), 1 / (1 - beta2 ** step));
+/**
+ * [1 - lr·weightDecay, the rate of m / (√v + epsilon'), epsilon'] for step t = 1, 2, …, with the moments' factors, 1 - beta, and
+ * their corrections, 1 / (1 - beta^t), in both: in float64, so late steps lose nothing.
+ */
+export function hostNumbers({ beta1, beta2, epsilon, weightDecay }: AdamW, lr: number, step: number): Float32Array {
+  const root = Math.sqrt((1 - beta2 ** step) / (1 - beta2));
+  const rate = (lr * (1 - beta1) * root) / (1 - beta1 ** step);
+  return Float32Array.of(1 - lr * weightDecay, rate, epsilon * root);
 }
 
 export interface AdamWState {
@@ -64,14 +70,15 @@ function update(
   e: Emitter,
   { params, m, v, gradient }: AdamWInputs,
   numbers: readonly string[],
-  { beta1, beta2, epsilon }: AdamW,
+  { beta1, beta2 }: AdamW,
 ): AdamWState {
-  const m2 = follow(e, m, gradient, 1 - beta1);
-  const v2 = follow(e, v, e.emit('Mul', [gradient, gradient]), 1 - beta2);
-  const root = e.emit('Sqrt', [e.emit('Mul', [v2, numbers[2]!])]);
-  const step = e.emit('Div', [m2, e.emit('Add', [root, e.floats([epsilon], [])])]);
-  const decayed = e.emit('Mul', [params, numbers[0]!]);
-  return { params: e.emit('Sub', [decayed, e.emit('Mul', [step, numbers[1]!])]), m: m2, v: v2 };
+  const [decay, rate, epsilon] = numbers as [string, string, string];
+  const faded = (moment: string, beta: number): string => e.emit('Mul', [moment, e.floats([beta], [])]);
+  const m2 = e.emit('Add', [faded(m, beta1), gradient]);
+  const v2 = e.emit('Add', [faded(v, beta2), e.emit('Mul', [gradient, gradient])]);
+  const step = e.emit('Div', [m2, e.emit('Add', [e.emit('Sqrt', [v2]), epsilon])]);
+  const decayed = e.emit('Mul', [params, decay]);
+  return { params: e.emit('Sub', [decayed, e.emit('Mul', [step, rate])]), m: m2, v: v2 };
 }
 
 /** old + rate·(target - old). */

@@ -39,18 +39,18 @@ export function createTfjsStepper(tf: TensorFlow, plan: StepPlan): Stepper {
     tf.add(old, tf.mul(tf.sub(target, old), rate));
 
   const update = (host: Float32Array): void => {
-    const [decay, rate, correction] = host as unknown as [number, number, number];
+    const [decay, rate, epsilon] = host as unknown as [number, number, number];
     set(
       'm',
-      tf.tidy(() => follow(state.m, gradient, 1 - adamW.beta1)),
+      tf.tidy(() => tf.add(tf.mul(state.m, adamW.beta1), gradient)),
     );
     set(
       'v',
-      tf.tidy(() => follow(state.v, tf.square(gradient), 1 - adamW.beta2)),
+      tf.tidy(() => tf.add(tf.mul(state.v, adamW.beta2), tf.square(gradient))),
     );
     const next = tf.tidy(() => {
-      const root = tf.add(tf.sqrt(tf.mul(state.v, correction)), adamW.epsilon);
-      return tf.sub(tf.mul(state.params, decay), tf.mul(tf.div(state.m, root), rate)) as Tensor1D;
+      const step = tf.div(state.m, tf.add(tf.sqrt(state.v), epsilon));
+      return tf.sub(tf.mul(state.params, decay), tf.mul(step, rate)) as Tensor1D;
     });
     set('params', next);
     setGradient(zeros(parameters.length));
