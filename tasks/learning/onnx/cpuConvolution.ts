@@ -87,7 +87,7 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
   function narrowInputGrad(l: Lowering, node: Node, [dy, w]: string[]): string {
     const [cout, cin, k] = node.inputs[1]!.shape as [number, number, number];
     const turned = l.emit('Transpose', [l.reshape(w!, [cout, cin, k * k])], { perm: [1, 2, 0] });
-    const columns = shiftsBack(l, dy!, node.inputs[0]!.shape, node.shape, k, attributesOf(node), layout);
+    const columns = shiftsBack(l, dy!, node.inputs[0]!.shape, k, attributesOf(node), layout);
     return l.emit('MatMul', [l.reshape(turned, [cin, k * k * cout]), columns]);
   }
 
@@ -113,8 +113,8 @@ export function cpuConvolutions(layout: CpuLayout): Rules {
   /** The same with shifts of dy, which go the other way: dL/dw[tap] = (dy shifted by -tap)·xᵀ. */
   function narrowWeightGrad(l: Lowering, node: Node, [x, dy]: string[]): string {
     const [cout, cin, k] = node.shape as [number, number, number];
-    const [xShape, dyShape] = [node.inputs[0]!.shape, node.inputs[1]!.shape];
-    const columns = shiftsBack(l, dy!, dyShape, xShape, k, attributesOf(node), layout);
+    const dyShape = node.inputs[1]!.shape;
+    const columns = shiftsBack(l, dy!, dyShape, k, attributesOf(node), layout);
     const dw = l.emit('FusedMatMul', [columns, x!], { transB: 1 }, 'com.microsoft');
     const turned = l.emit('Transpose', [l.reshape(dw, [k * k, cout, cin])], { perm: [1, 2, 0] });
     return l.reshape(turned, node.shape);

@@ -88,12 +88,29 @@ export function shifts(
   return each.length === 1 ? each[0]! : l.emit('Concat', each, { axis: 0 });
 }
 
-/** The same of dy, each the other way: dy as it lies under x. */
+/**
+ * The same of dy, each the other way: dy as it lies under x, where both have the same sides. First K moves along its rows, then K
+ * of all those along the columns, whose runs are long.
+ */
 export function shiftsBack(
   l: Lowering,
-  ...rest: Parameters<typeof taps> extends [Lowering, ...infer R] ? R : never
+  dy: string,
+  shape: Shape,
+  k: number,
+  { pad }: ConvAttributes,
+  layout: CpuLayout,
 ): string {
-  return l.emit('Concat', taps(l, ...rest).reverse(), { axis: 0 });
+  const { h, w, columns } = sidesOf(shape, layout);
+  const row = w * layout.lanes;
+  const below = (image: string, stretch: number, pixel: number): string => {
+    const each = Array.from({ length: k }, (_, i) => moved(l, image, stretch, (pad - i) * pixel));
+    return l.emit(
+      'Concat',
+      each.map((one) => l.reshape(one, [-1, columns])),
+      { axis: 0 },
+    );
+  };
+  return below(below(dy, row, layout.lanes), h * row, row);
 }
 
 /**
