@@ -29,7 +29,7 @@ const { values } = parseArgs({
     build: { type: 'string' },
   },
 });
-const DAG = path.resolve('dist/dag.js');
+const DAG = path.resolve('engine/dist/dag.js');
 const JOBS = '2';
 const NOOP_REPEATS = 5;
 const LAYERS = 10;

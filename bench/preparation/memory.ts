@@ -23,7 +23,7 @@ export async function measureMemory(files: number, work: string): Promise<Footpr
   makeFiles(join(root, 'images'), files, SIDE);
   const start = performance.now();
   const words = ['run', ...NODES, '--only', '--profile', 'infer', '--set', 'data=images', '--json'];
-  const child = spawn(process.execPath, [join(projectRoot, 'dist/dag.js'), ...words], {
+  const child = spawn(process.execPath, [join(projectRoot, 'engine/dist/dag.js'), ...words], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

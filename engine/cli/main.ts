@@ -116,7 +116,7 @@ function isMachineTrouble(error: unknown): boolean {
   return MACHINE_TROUBLE.has(code ?? '') || isMachineTrouble(cause);
 }
 
-/** Of package.json, by build.mjs. */
+/** Of engine/package.json, by build.mjs. */
 declare const DAG_VERSION: string;
 
 // `dag plan | head` ends when head has seen enough.

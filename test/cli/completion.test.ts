@@ -19,7 +19,7 @@ tasks:
     params: { e: "\${epochs}" }
     out: { x: "out/train/\${model}/\${fold}" }
 `,
-    'bin/dag': `#!/bin/sh\nexec '${process.execPath}' '${path.join(REPOSITORY, 'dist/dag.js')}' "$@"\n`,
+    'bin/dag': `#!/bin/sh\nexec '${process.execPath}' '${path.join(REPOSITORY, 'engine/dist/dag.js')}' "$@"\n`,
   });
   chmodSync(made.path('bin/dag'), 0o755);
   return made;

@@ -20,7 +20,7 @@ export const journals = (p: Project) =>
 /** The command line beside the test, with what it printed so far. */
 export function start(p: Project, ...words: string[]) {
   const env = { ...process.env, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [path.join(REPOSITORY, 'dist/dag.js'), ...words], { cwd: p.root, env });
+  const child = spawn(process.execPath, [path.join(REPOSITORY, 'engine/dist/dag.js'), ...words], { cwd: p.root, env });
   const printed = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => (printed.stdout += chunk));
   child.stderr.on('data', (chunk) => (printed.stderr += chunk));

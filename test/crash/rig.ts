@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path';
 import { createProject, type Project, REPOSITORY } from '../rigs/project.ts';
 
-export const DAG = path.join(REPOSITORY, 'dist/dag.js');
+export const DAG = path.join(REPOSITORY, 'engine/dist/dag.js');
 
 const PIPELINE = `tasks:
   small: { run: "cp \${in.i} \${out.o}", in: { i: source.txt }, out: { o: out/small.txt } }

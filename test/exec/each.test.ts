@@ -138,7 +138,7 @@ interface Waiting {
 /** Starts a run, and resolves when an item waits. */
 async function untilItWaits(p: Project): Promise<Waiting> {
   for (const old of ['now', 'pid']) rmSync(p.path(`go/${old}`), { force: true });
-  const engine = spawn(process.execPath, [path.join(REPOSITORY, 'dist/dag.js'), 'run'], {
+  const engine = spawn(process.execPath, [path.join(REPOSITORY, 'engine/dist/dag.js'), 'run'], {
     cwd: p.root,
     stdio: 'ignore',
   });

@@ -51,7 +51,7 @@ test(
 async function runCommand(root: string, order: RunOrder): Promise<RunStory> {
   const { journals, running } = placesOf(root);
   const before = new Set(runIds(journals));
-  const words = [path.join(REPOSITORY, 'dist/dag.js'), 'run', '--json', '-j', '3'];
+  const words = [path.join(REPOSITORY, 'engine/dist/dag.js'), 'run', '--json', '-j', '3'];
   const flags = [...(order.force ? ['--force'] : []), ...(order.keepGoing ? ['--keep-going'] : [])];
   const child = spawn(process.execPath, [...words, ...flags, ...order.selectors], {
     cwd: root,

@@ -1,4 +1,4 @@
-// Builds `dist/` once before the tests, so that none of them runs an old command line.
+// Builds `engine/dist/` once before the tests, so that none of them runs an old command line.
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 

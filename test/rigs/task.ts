@@ -81,7 +81,7 @@ function eachOf({ module, bundle }: Loaded, context: Context, { in: given = {}, 
   return createEach({
     job: { bundle, inputs: Object.fromEntries(inputs), outputs, cores: context.cores, each: null },
     module,
-    program: join(projectRoot, 'dist/child.js'),
+    program: join(projectRoot, 'engine/dist/child.js'),
     signal: context.signal,
     log: context.log,
     progress: context.progress,
