@@ -55,7 +55,7 @@ function expectClose(actual: Tensors, expected: Tensors, tolerance: number): voi
   for (const [name, { data }] of expected) expect(worst(actual.get(name)!.data, data), name).toBeLessThan(tolerance);
 }
 
-/** A tenth of the gradient, after one step. */
+/** After one step: moments start at zero. */
 const gradients = async (t: Trainer): Promise<Tensors> =>
   new Map([...(await t.state()).optimizer].filter(([name]) => name.startsWith('m.')));
 

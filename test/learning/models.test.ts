@@ -59,7 +59,7 @@ function awayFromKinks(weights: Tensors): Tensors {
   return moved;
 }
 
-/** Loss, logits and the gradients of one step: AdamW's first moment after it is a tenth of the gradient. */
+/** Loss, logits and the gradients of one step: AdamW's first moment after it is the gradient. */
 async function gradientsOf(arch: Arch, weights: Tensors, { side, batch }: Golden['step']) {
   const trainer = await createTrainer({
     model: specOf(arch, side),
@@ -76,11 +76,7 @@ async function gradientsOf(arch: Arch, weights: Tensors, { side, batch }: Golden
     const { loss, logits } = await trainer.step(image(side, batch), y, { lr: 0 });
     const gradients = new Map<string, Float32Array>();
     for (const [name, { data }] of (await trainer.state()).optimizer) {
-      if (name.startsWith('m.'))
-        gradients.set(
-          name.slice(2),
-          data.map((value) => value * 10),
-        );
+      if (name.startsWith('m.')) gradients.set(name.slice(2), data.slice());
     }
     return { loss, logits, gradients };
   } finally {

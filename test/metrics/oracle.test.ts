@@ -115,8 +115,10 @@ test.runIf(canRun)(
     const { stdout, status } = spawnSync(python, [script], { encoding: 'utf8', maxBuffer: 1 << 26 });
     expect(status).toBe(0);
     const now = JSON.parse(stdout) as typeof golden;
-    // Another version of scikit-learn may deal out its folds in another way.
-    expect(difference({ ...now, folds: 0 }, { ...golden, folds: 0 })).toBeLessThan(1e-9);
+    // Another version of scikit-learn may deal out its folds in another way; where a minimiser stops depends on the processor.
+    const exact = { folds: 0, ensemble: 0 };
+    expect(difference({ ...now, ...exact }, { ...golden, ...exact })).toBeLessThan(1e-9);
+    expect(difference(now.ensemble, golden.ensemble)).toBeLessThan(1e-6);
   },
   120_000,
 );

@@ -185,7 +185,7 @@ test('the helper of this engine, from a link to it', async () => {
       "import { writeFileSync } from 'node:fs';\nimport { defineTask } from 'dag/task';\nexport default defineTask({ run: (ctx) => writeFileSync(ctx.output('o'), 'x') });\n",
   });
   mkdirSync(p.path('node_modules'));
-  symlinkSync(path.resolve(import.meta.dirname, '../..'), p.path('node_modules/dag'));
+  symlinkSync(path.resolve(import.meta.dirname, '../../engine'), p.path('node_modules/dag'));
   expect(await made()).toBe('x');
 });
 
