@@ -206,9 +206,22 @@ function depthwiseInputGrad(l: Lowering, node: Node, dy: string, w: string, layo
 }
 
 /** Zeros after every row and column: (P, H, W, lanes) → (P, sH, sW, lanes). */
-function stuffZeros(l: Lowering, x: string, [p, h, w, lanes]: readonly number[], stride: number): string {
-  const open = l.reshape(x, [p!, h!, 1, w!, lanes!]);
-  return l.emit('Pad', [open, l.ints([0, 0, 0, 0, 0, 0, 0, stride - 1, 0, (stride - 1) * lanes!])]);
+function stuffZeros(
+  l: Lowering,
+  x: string,
+  [p, h, w, lanes]: readonly [number, number, number, number],
+  stride: number,
+): string {
+  if (lanes === 1) {
+    const open = l.reshape(x, [p, h, 1, w, lanes]);
+    return l.emit('Pad', [open, l.ints([0, 0, 0, 0, 0, 0, 0, stride - 1, 0, stride - 1])]);
+  }
+  // Pixels repeated, then all but the first of each taken out: threads share both passes, where Pad is by one.
+  const image = l.reshape(x, [1, p * lanes, h, w]);
+  const repeated = l.emit('Upsample', [image], { scales: [1, 1, stride, stride] }, NCHWC);
+  const row = stride * w * lanes;
+  const first = Float32Array.from({ length: stride * row }, (_, i) => Number(i < row && i % (stride * lanes) < lanes));
+  return l.emit('Mul', [l.reshape(repeated, [p * h, stride * row]), l.floats(first, [stride * row])]);
 }
 
 /**
