@@ -1,10 +1,9 @@
 // completion: what Tab gives, asked of a real bash.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { splitWords } from '../../engine/cli/completion.ts';
-import { openProject, type Project, REPOSITORY } from '../rigs/project.ts';
+import { DAG, openProject, type Project } from '../rigs/project.ts';
 
 function project(): Project {
   const made = openProject({
@@ -19,7 +18,7 @@ tasks:
     params: { e: "\${epochs}" }
     out: { x: "out/train/\${model}/\${fold}" }
 `,
-    'bin/dag': `#!/bin/sh\nexec '${process.execPath}' '${path.join(REPOSITORY, 'engine/dist/dag.js')}' "$@"\n`,
+    'bin/dag': `#!/bin/sh\nexec '${process.execPath}' '${DAG}' "$@"\n`,
   });
   chmodSync(made.path('bin/dag'), 0o755);
   return made;

@@ -1,8 +1,7 @@
 // For tests of commands that meet a running run: nodes that wait for a file, and waiting for what a process does.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import path from 'node:path';
-import { type Project, REPOSITORY } from '../rigs/project.ts';
+import { DAG, type Project } from '../rigs/project.ts';
 
 /** A shell command that says it began by making `.NAME-began`, and goes on when `.NAME-go` is there. */
 export const handHeld = (name: string) => `touch .${name}-began; while [ ! -e .${name}-go ]; do sleep 0.05; done`;
@@ -20,7 +19,7 @@ export const journals = (p: Project) =>
 /** The command line beside the test, with what it printed so far. */
 export function start(p: Project, ...words: string[]) {
   const env = { ...process.env, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [path.join(REPOSITORY, 'engine/dist/dag.js'), ...words], { cwd: p.root, env });
+  const child = spawn(process.execPath, [DAG, ...words], { cwd: p.root, env });
   const printed = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => (printed.stdout += chunk));
   child.stderr.on('data', (chunk) => (printed.stderr += chunk));

@@ -3,8 +3,8 @@
 // DAG_CRASH=all tries every n; by default some.
 import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Project } from '../rigs/project.ts';
-import { cleanOutputs, createEveryKind, DAG, execute, outputsOf, removeOutputs, textOf } from './rig.ts';
+import { DAG, type Project } from '../rigs/project.ts';
+import { cleanOutputs, createEveryKind, execute, outputsOf, removeOutputs, textOf } from './rig.ts';
 
 const CALLS = ['rename', 'link', 'unlink', 'mkdir', 'fsync', 'fdatasync', 'pwrite64', 'pwritev', 'write', 'ftruncate'];
 const canTrace = spawnSync('strace', ['-f', '-e', 'trace=none', 'true'], { stdio: 'ignore' }).status === 0;

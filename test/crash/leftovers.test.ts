@@ -7,8 +7,8 @@ import { afterEach, expect, test } from 'vitest';
 import { DEAD, processOf } from '../../cache/process.ts';
 import { notesIn } from '../../engine/exec/notes.ts';
 import { began, handHeld, start } from '../cli/rig.ts';
-import { createProject, type Project } from '../rigs/project.ts';
-import { DAG, execute } from './rig.ts';
+import { createProject, DAG, type Project } from '../rigs/project.ts';
+import { execute } from './rig.ts';
 
 let p: Project;
 afterEach(() => p?.remove());

@@ -3,9 +3,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { createProject, type Project, REPOSITORY } from '../rigs/project.ts';
-
-export const DAG = path.join(REPOSITORY, 'engine/dist/dag.js');
+import { createProject, type Project } from '../rigs/project.ts';
 
 const PIPELINE = `tasks:
   small: { run: "cp \${in.i} \${out.o}", in: { i: source.txt }, out: { o: out/small.txt } }

@@ -5,7 +5,7 @@ import { chmodSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { openProject, type Project, REPOSITORY } from '../rigs/project.ts';
+import { DAG, openProject, type Project } from '../rigs/project.ts';
 
 // A node with a file and a row an item. Each item leaves a line in a diary beside the project's files, which no key knows.
 // An item whose text begins with "wait" waits until the file go/now is there; one that begins with "hold" does nothing else.
@@ -138,7 +138,7 @@ interface Waiting {
 /** Starts a run, and resolves when an item waits. */
 async function untilItWaits(p: Project): Promise<Waiting> {
   for (const old of ['now', 'pid']) rmSync(p.path(`go/${old}`), { force: true });
-  const engine = spawn(process.execPath, [path.join(REPOSITORY, 'engine/dist/dag.js'), 'run'], {
+  const engine = spawn(process.execPath, [DAG, 'run'], {
     cwd: p.root,
     stdio: 'ignore',
   });

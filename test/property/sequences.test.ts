@@ -11,7 +11,7 @@ import { runIds } from '../../engine/history/read.ts';
 import { endLeftovers } from '../../engine/run/leftovers.ts';
 import type { JournalEvent } from '../../engine/state/journal.ts';
 import { placesOf } from '../../engine/state/places.ts';
-import { REPOSITORY } from '../rigs/project.ts';
+import { DAG } from '../rigs/project.ts';
 import { type RunOrder, type RunStory, runOnce, storyOf } from './engine.ts';
 import { type Engine, tryHistory } from './history.ts';
 import { history } from './operations.ts';
@@ -51,7 +51,7 @@ test(
 async function runCommand(root: string, order: RunOrder): Promise<RunStory> {
   const { journals, running } = placesOf(root);
   const before = new Set(runIds(journals));
-  const words = [path.join(REPOSITORY, 'engine/dist/dag.js'), 'run', '--json', '-j', '3'];
+  const words = [DAG, 'run', '--json', '-j', '3'];
   const flags = [...(order.force ? ['--force'] : []), ...(order.keepGoing ? ['--keep-going'] : [])];
   const child = spawn(process.execPath, [...words, ...flags, ...order.selectors], {
     cwd: root,

@@ -8,7 +8,8 @@ import type { RunSummary } from '../../engine/event.ts';
 import type { Reason } from '../../engine/plan/reason.ts';
 
 export const REPOSITORY = path.resolve(import.meta.dirname, '../..');
-const DAG = path.join(REPOSITORY, 'engine/dist/dag.js');
+/** The command line, as built. */
+export const DAG = path.join(REPOSITORY, 'engine/dist/dag.js');
 
 export interface Answer {
   readonly code: number | null;
