@@ -2,9 +2,9 @@
 // dictionary, with torchvision's initial distributions.
 import type { Node } from '../graph/graph.ts';
 import { channelDeviation, channelDot, channelSum, gate, sampleScale, scaleShift, spatialSum } from '../ops/channel.ts';
-import { conv } from '../ops/convolution.ts';
+import { channelGram, conv } from '../ops/convolution.ts';
 import { add, affine, mul, relu, rsqrt, sigmoid, sub, type swish } from '../ops/elementwise.ts';
-import { rowScale } from '../ops/matrix.ts';
+import { matmul, rowDot, rowScale } from '../ops/matrix.ts';
 import { averagePool } from '../ops/pool.ts';
 import { flatten, join, reshape } from '../ops/shape.ts';
 import { buffer, type Initial, mask, type Network, parameter } from './network.ts';
@@ -107,7 +107,30 @@ export function batchNorm(net: Network, name: string, x: Node, gain = 1, moments
   return scaleShift(net.graph, x, scale, shift);
 }
 
-/** Convolution and batch norm. In inference the norm is folded into the convolution's weight and bias. */
+/**
+ * The moments of a pointwise convolution from those of its input: the mean of w·x is w·mean(x), its mean square w·G·wᵀ with
+ * G the mean of x·xᵀ. No pass over the result is needed, forward or backward.
+ */
+function momentsThrough(net: Network, x: Node, w: Node): Moments {
+  const { graph } = net;
+  const [n, cin, h, width] = x.shape as [number, number, number, number];
+  const cout = w.shape[0]!;
+  const count = n * h * width;
+  const matrix = reshape(graph, w, [cout, cin]);
+  const inputMean = affine(graph, channelSum(graph, x), 1 / count, 0);
+  const mean = reshape(graph, matmul(graph, matrix, reshape(graph, inputMean, [cin, 1])), [cout]);
+  const gram = affine(graph, channelGram(graph, x), 1 / count, 0);
+  const square = rowDot(graph, matmul(graph, matrix, gram), matrix);
+  return { mean, variance: relu(graph, sub(graph, square, mul(graph, mean, mean))), count };
+}
+
+/** Whether that is less work than a look at the result: G costs as much as a convolution to as many channels as come in. */
+function expands(net: Network, x: Node, channels: number, { kernel, stride = 1, groups = 1 }: ConvOptions): boolean {
+  const cin = x.shape[1]!;
+  return kernel === 1 && stride === 1 && groups === 1 && !net.batchNorm.centred && cin * cin <= 25 * channels;
+}
+
+/** Convolution and batch norm, which is folded into the convolution's weight and bias where its moments are known before. */
 export function convBatchNorm(
   net: Network,
   convName: string,
@@ -117,9 +140,12 @@ export function convBatchNorm(
   options: ConvOptions,
   gain = 1,
 ): Node {
-  if (net.mode === 'train') return batchNorm(net, normName, convolution(net, convName, x, channels, options), gain);
+  if (net.mode === 'train' && !expands(net, x, channels, options)) {
+    return batchNorm(net, normName, convolution(net, convName, x, channels, options), gain);
+  }
   const { w, attributes } = convolutionWeight(net, convName, x, channels, options);
-  const { scale, shift } = normalisation(net, normName, channels, null, gain);
+  const moments = net.mode === 'train' ? momentsThrough(net, x, w) : null;
+  const { scale, shift } = normalisation(net, normName, channels, moments, gain);
   return conv(net.graph, x, rowScale(net.graph, w, scale), shift, attributes);
 }
 

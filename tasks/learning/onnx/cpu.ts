@@ -2,6 +2,7 @@
 // operators where they save a pass over memory.
 import type { Node, Shape } from '../graph/graph.ts';
 import type { PoolAttributes } from '../ops/pool.ts';
+import { NCHWC } from './cpuBlocked.ts';
 import { cpuConvolutions } from './cpuConvolution.ts';
 import { type CpuLayout, fromImages, planes, points, sidesOf, toImages } from './cpuLayout.ts';
 import { scaleChannels, scalePlanes, scalesInBlocks } from './cpuScale.ts';
@@ -25,6 +26,7 @@ export function cpuRules(layout: CpuLayout): Rules {
 
     channelSum: (l, _node, [x]) => l.emit('ReduceSum', [x!, l.ints([1])], { keepdims: 0 }),
     channelDot: (l, node, [x, y]) => rowDots(l, rows(node.inputs[0]!), x!, y!),
+    channelGram: (l, _node, [x]) => l.emit('FusedMatMul', [x!, x!], { transB: 1 }, 'com.microsoft'),
     channelDeviation: (l, node, [x, m]) => {
       const centred = l.emit('Sub', [x!, l.reshape(m!, [node.shape[0]!, 1])]);
       return rowDots(l, rows(node.inputs[0]!), centred, centred);
@@ -41,6 +43,7 @@ export function cpuRules(layout: CpuLayout): Rules {
 
     spatialSum: (l, node, [x]) => planeSums(l, planes(l, x!, node.inputs[0]!.shape, layout), node, layout),
     spatialDot: (l, node, [x, y]) => {
+      if (layout.lanes > 1) return planeDots(l, x!, y!, node, layout);
       const product = l.emit('Mul', [x!, y!]);
       return planeSums(l, planes(l, product, node.inputs[0]!.shape, layout), node, layout);
     },
@@ -131,6 +134,15 @@ function planeSums(l: Lowering, x: string, node: Node, layout: CpuLayout): strin
     return l.reshape(l.emit('MatMul', [l.reshape(x, [n * c, area]), ones]), [c, n]);
   }
   return l.reshape(l.emit('ReduceSum', [x, l.ints([2])], { keepdims: 0 }), [c, n]);
+}
+
+/** Σ x·y in each plane: in lanes a convolution of x by y, whole planes, which is one pass. */
+function planeDots(l: Lowering, x: string, y: string, node: Node, layout: CpuLayout): string {
+  const { n, c, h, w } = sidesOf(node.inputs[0]!.shape, layout);
+  const planes = n * c;
+  const options = { kernel_shape: [h, w], strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: planes };
+  const dots = l.emit('Conv', [l.reshape(x, [1, planes, h, w]), l.reshape(y, [planes, 1, h, w])], options, NCHWC);
+  return l.reshape(dots, [c, n]);
 }
 
 /** Pooling sees N·C planes of one channel each, a plane contiguous. */

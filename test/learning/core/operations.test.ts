@@ -5,7 +5,7 @@ import { type Graph, type Node, type Shape, sizeOf } from '../../../tasks/learni
 import { interpret } from '../../../tasks/learning/graph/interpret.ts';
 import { blockSize } from '../../../tasks/learning/onnx/probe.ts';
 import * as channel from '../../../tasks/learning/ops/channel.ts';
-import { conv } from '../../../tasks/learning/ops/convolution.ts';
+import { channelGram, conv } from '../../../tasks/learning/ops/convolution.ts';
 import * as elementwise from '../../../tasks/learning/ops/elementwise.ts';
 import * as matrix from '../../../tasks/learning/ops/matrix.ts';
 import { averagePool, maxPool } from '../../../tasks/learning/ops/pool.ts';
@@ -49,6 +49,7 @@ const channelwise: Case[] = [image, large, sixteen, sixteenLarge].flatMap((shape
         return channel.channelDeviation(g, x!, mean);
       },
     ],
+    [`channelGram of [${shape}]`, [shape], channelGram],
     [`scaleShift of [${shape}]`, [shape, [c], [c]], channel.scaleShift],
     [`channelScale of [${shape}]`, [shape, [c]], channel.channelScale],
     [`channelBroadcast to [${shape}]`, [[c]], (g, v) => channel.channelBroadcast(g, v, shape)],
@@ -110,6 +111,7 @@ const others: Case[] = [
     [image, weight(4, 3, 3, 3), [4]],
     (g, x, w, b) => conv(g, x!, w!, b!, { stride: 1, pad: 1, groups: 1 }),
   ],
+  ['transpose', [[3, 4]], matrix.transpose],
   [
     'matmul',
     [
