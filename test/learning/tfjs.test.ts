@@ -13,7 +13,7 @@ import { blockSize } from '../../tasks/learning/onnx/probe.ts';
 import { createOnnxStepper } from '../../tasks/learning/onnx/stepper.ts';
 import { buildStep } from '../../tasks/learning/onnx/training.ts';
 import * as channel from '../../tasks/learning/ops/channel.ts';
-import { channelGram, conv } from '../../tasks/learning/ops/convolution.ts';
+import { conv, convWeightGrad, POINTWISE } from '../../tasks/learning/ops/convolution.ts';
 import * as elementwise from '../../tasks/learning/ops/elementwise.ts';
 import * as matrix from '../../tasks/learning/ops/matrix.ts';
 import { averagePool, maxPool } from '../../tasks/learning/ops/pool.ts';
@@ -50,8 +50,7 @@ const operations: [string, Shape[], Build][] = [
   ['relu', [image], elementwise.relu],
   ['channelSum', [image], channel.channelSum],
   ['channelDot', [image, image], channel.channelDot],
-  ['channelGram', [image], channelGram],
-  ['transpose', [[3, 4]], matrix.transpose],
+  ['Gram matrix', [image], (g, x) => convWeightGrad(g, x!, x!, [3, 3, 1, 1], POINTWISE)],
   ['scaleShift', [image, [3], [3]], channel.scaleShift],
   ['channelScale', [image, [3]], channel.channelScale],
   ['channelBroadcast', [[3]], (g, v) => channel.channelBroadcast(g, v!, image)],

@@ -1,8 +1,8 @@
 // The layers that the published networks are made of. Parameters are declared under the names of torchvision's state
 // dictionary, with torchvision's initial distributions.
-import type { Node } from '../graph/graph.ts';
+import type { Graph, Node } from '../graph/graph.ts';
 import { channelDeviation, channelDot, channelSum, gate, sampleScale, scaleShift, spatialSum } from '../ops/channel.ts';
-import { channelGram, conv } from '../ops/convolution.ts';
+import { conv, convWeightGrad, POINTWISE } from '../ops/convolution.ts';
 import { add, affine, mul, relu, rsqrt, sigmoid, sub, type swish } from '../ops/elementwise.ts';
 import { matmul, rowDot, rowScale } from '../ops/matrix.ts';
 import { averagePool } from '../ops/pool.ts';
@@ -84,15 +84,39 @@ export interface Moments {
 export function momentsOf(net: Network, x: Node): Moments | null {
   const { graph } = net;
   if (net.mode === 'infer') return null;
+  const { mean, count } = batchMean(net, x);
+  const variance = net.batchNorm.centred
+    ? affine(graph, channelDeviation(graph, x, mean), 1 / count, 0)
+    : varianceOf(graph, affine(graph, channelDot(graph, x, x), 1 / count, 0), mean);
+  return { mean, variance, count };
+}
+
+/**
+ * The moments of a pointwise convolution from those of its input: the mean of w·x is w·mean(x), its mean square w·G·wᵀ with
+ * G the mean of x·xᵀ. No pass over the result is needed, forward or backward.
+ */
+function momentsThrough(net: Network, x: Node, w: Node): Moments | null {
+  const { graph } = net;
+  if (net.mode === 'infer') return null;
+  const [cout, cin] = w.shape as [number, number];
+  const { mean: inputMean, count } = batchMean(net, x);
+  const matrix = reshape(graph, w, [cout, cin]);
+  const mean = reshape(graph, matmul(graph, matrix, reshape(graph, inputMean, [cin, 1])), [cout]);
+  const products = reshape(graph, convWeightGrad(graph, x, x, [cin, cin, 1, 1], POINTWISE), [cin, cin]);
+  const square = rowDot(graph, matmul(graph, matrix, affine(graph, products, 1 / count, 0)), matrix);
+  return { mean, variance: varianceOf(graph, square, mean), count };
+}
+
+function batchMean(net: Network, x: Node): Omit<Moments, 'variance'> {
   const [n, , h, w] = x.shape as [number, number, number, number];
   const count = n * h * w;
   if (count < 2) throw new Error(`batch norm needs more than one value a channel, the image is [${x.shape}]`);
-  const mean = affine(graph, channelSum(graph, x), 1 / count, 0);
-  const variance = net.batchNorm.centred
-    ? affine(graph, channelDeviation(graph, x, mean), 1 / count, 0)
-    : relu(graph, sub(graph, affine(graph, channelDot(graph, x, x), 1 / count, 0), mul(graph, mean, mean)));
-  return { mean, variance, count };
+  return { mean: affine(net.graph, channelSum(net.graph, x), 1 / count, 0), count };
 }
+
+/** E[x²] - E[x]², which rounding may take below 0. */
+const varianceOf = (graph: Graph, square: Node, mean: Node): Node =>
+  relu(graph, sub(graph, square, mul(graph, mean, mean)));
 
 /** Those of two images whose channels are put together. */
 export function joinMoments(net: Network, a: Moments | null, b: Moments | null): Moments | null {
@@ -105,23 +129,6 @@ export function joinMoments(net: Network, a: Moments | null, b: Moments | null):
 export function batchNorm(net: Network, name: string, x: Node, gain = 1, moments = momentsOf(net, x)): Node {
   const { scale, shift } = normalisation(net, name, x.shape[1]!, moments, gain);
   return scaleShift(net.graph, x, scale, shift);
-}
-
-/**
- * The moments of a pointwise convolution from those of its input: the mean of w·x is w·mean(x), its mean square w·G·wᵀ with
- * G the mean of x·xᵀ. No pass over the result is needed, forward or backward.
- */
-function momentsThrough(net: Network, x: Node, w: Node): Moments {
-  const { graph } = net;
-  const [n, cin, h, width] = x.shape as [number, number, number, number];
-  const cout = w.shape[0]!;
-  const count = n * h * width;
-  const matrix = reshape(graph, w, [cout, cin]);
-  const inputMean = affine(graph, channelSum(graph, x), 1 / count, 0);
-  const mean = reshape(graph, matmul(graph, matrix, reshape(graph, inputMean, [cin, 1])), [cout]);
-  const gram = affine(graph, channelGram(graph, x), 1 / count, 0);
-  const square = rowDot(graph, matmul(graph, matrix, gram), matrix);
-  return { mean, variance: relu(graph, sub(graph, square, mul(graph, mean, mean))), count };
 }
 
 /** Whether that is less work than a look at the result: G costs as much as a convolution to as many channels as come in. */
@@ -144,8 +151,7 @@ export function convBatchNorm(
     return batchNorm(net, normName, convolution(net, convName, x, channels, options), gain);
   }
   const { w, attributes } = convolutionWeight(net, convName, x, channels, options);
-  const moments = net.mode === 'train' ? momentsThrough(net, x, w) : null;
-  const { scale, shift } = normalisation(net, normName, channels, moments, gain);
+  const { scale, shift } = normalisation(net, normName, channels, momentsThrough(net, x, w), gain);
   return conv(net.graph, x, rowScale(net.graph, w, scale), shift, attributes);
 }
 
@@ -154,7 +160,7 @@ function pointwise(net: Network, name: string, x: Node, channels: number, bias: 
   const shape = [channels, x.shape[1]!, 1, 1];
   const w = parameter(net, `${name}.weight`, shape, fanOut(shape));
   const b = parameter(net, `${name}.bias`, [channels], bias);
-  return conv(net.graph, x, w, b, { stride: 1, pad: 0, groups: 1 });
+  return conv(net.graph, x, w, b, POINTWISE);
 }
 
 export function averageOverImage(net: Network, x: Node): Node {
@@ -205,6 +211,6 @@ export function linear(net: Network, name: string, x: Node, classes: number, wei
   const c = x.shape[1]!;
   const w = parameter(net, `${name}.weight`, [classes, c], weight);
   const b = parameter(net, `${name}.bias`, [classes], bias);
-  const y = conv(graph, x, reshape(graph, w, [classes, c, 1, 1]), b, { stride: 1, pad: 0, groups: 1 });
+  const y = conv(graph, x, reshape(graph, w, [classes, c, 1, 1]), b, POINTWISE);
   return flatten(graph, y);
 }

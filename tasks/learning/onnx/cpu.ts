@@ -1,6 +1,7 @@
 // Rules for training on ONNX Runtime's CPU provider: images as rows of channels (see cpuLayout.ts), and the runtime's own
 // operators where they save a pass over memory.
 import type { Node, Shape } from '../graph/graph.ts';
+import { POINTWISE } from '../ops/convolution.ts';
 import type { PoolAttributes } from '../ops/pool.ts';
 import { NCHWC } from './cpuBlocked.ts';
 import { cpuConvolutions } from './cpuConvolution.ts';
@@ -8,6 +9,7 @@ import { type CpuLayout, fromImages, planes, points, sidesOf, toImages } from '.
 import { scaleChannels, scalePlanes, scalesInBlocks } from './cpuScale.ts';
 import type { Lowering, Rules } from './lower.ts';
 import { elementwiseRules, standardRules } from './standard.ts';
+import { convAttributes } from './standardConvolution.ts';
 
 const isImage = (node: Node): boolean => node.shape.length === 4;
 
@@ -26,7 +28,6 @@ export function cpuRules(layout: CpuLayout): Rules {
 
     channelSum: (l, _node, [x]) => l.emit('ReduceSum', [x!, l.ints([1])], { keepdims: 0 }),
     channelDot: (l, node, [x, y]) => rowDots(l, rows(node.inputs[0]!), x!, y!),
-    channelGram: (l, _node, [x]) => l.emit('FusedMatMul', [x!, x!], { transB: 1 }, 'com.microsoft'),
     channelDeviation: (l, node, [x, m]) => {
       const centred = l.emit('Sub', [x!, l.reshape(m!, [node.shape[0]!, 1])]);
       return rowDots(l, rows(node.inputs[0]!), centred, centred);
@@ -140,8 +141,9 @@ function planeSums(l: Lowering, x: string, node: Node, layout: CpuLayout): strin
 function planeDots(l: Lowering, x: string, y: string, node: Node, layout: CpuLayout): string {
   const { n, c, h, w } = sidesOf(node.inputs[0]!.shape, layout);
   const planes = n * c;
-  const options = { kernel_shape: [h, w], strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: planes };
-  const dots = l.emit('Conv', [l.reshape(x, [1, planes, h, w]), l.reshape(y, [planes, 1, h, w])], options, NCHWC);
+  const kernel = [planes, 1, h, w];
+  const options = convAttributes(kernel, { ...POINTWISE, groups: planes });
+  const dots = l.emit('Conv', [l.reshape(x, [1, planes, h, w]), l.reshape(y, kernel)], options, NCHWC);
   return l.reshape(dots, [c, n]);
 }
 

@@ -40,7 +40,6 @@ export const elementwiseRules: Rules = {
     if (!transposeA && !transposeB) return l.emit('MatMul', xs);
     return l.emit('Gemm', xs, { transA: Number(transposeA), transB: Number(transposeB) });
   },
-  transpose: (l, _node, [x]) => l.emit('Transpose', [x!], { perm: [1, 0] }),
   rowScale: (l, node, [x, s]) =>
     l.emit('Mul', [
       x!,
@@ -71,11 +70,6 @@ export const standardRules: Rules = {
 
   channelSum: (l, _node, [x]) => l.emit('ReduceSum', [x!, l.ints([0, 2, 3])], { keepdims: 0 }),
   channelDot: (l, _node, xs) => l.emit('ReduceSum', [l.emit('Mul', xs), l.ints([0, 2, 3])], { keepdims: 0 }),
-  channelGram: (l, node, [x]) => {
-    const [n, c, h, w] = node.inputs[0]!.shape as [number, number, number, number];
-    const turned = l.emit('Transpose', [l.reshape(x!, [n, c, h * w])], { perm: [1, 0, 2] });
-    return l.emit('Gemm', [l.reshape(turned, [c, n * h * w]), l.reshape(turned, [c, n * h * w])], { transB: 1 });
-  },
   channelDeviation: (l, node, [x, m]) => {
     const centred = l.emit('Sub', [x!, l.reshape(m!, [1, node.shape[0]!, 1, 1])]);
     return l.emit('ReduceSum', [l.emit('Mul', [centred, centred]), l.ints([0, 2, 3])], { keepdims: 0 });

@@ -2,12 +2,11 @@
 // operations of their own, so that a lowering can choose an algorithm for each.
 import { apply, type Graph, type Node, type Op, type Shape, shapeError } from '../graph/graph.ts';
 import { channelSum } from './channel.ts';
-import { add } from './elementwise.ts';
-import { transpose } from './matrix.ts';
-import { reshape } from './shape.ts';
 
 /** Stride and zero padding, the same in both directions; groups as in PyTorch. */
 export type ConvAttributes = { stride: number; pad: number; groups: number };
+
+export const POINTWISE: ConvAttributes = { stride: 1, pad: 0, groups: 1 };
 
 const outputSide = (side: number, kernel: number, { stride, pad }: ConvAttributes): number =>
   Math.floor((side + 2 * pad - kernel) / stride) + 1;
@@ -72,9 +71,8 @@ export const convOp: Op<ConvAttributes> = {
   },
   gradient(graph, node, dy) {
     const [x, w, bias] = node.inputs as [Node, Node, Node?];
-    const dx = apply(graph, convInputGradOp, [dy, w], { ...node.attributes, shape: x.shape });
-    const dw = apply(graph, convWeightGradOp, [x, dy], { ...node.attributes, shape: w.shape });
-    const gradients = [dx as unknown as Node, dw as unknown as Node];
+    const dx = convInputGrad(graph, dy, w, x.shape, node.attributes);
+    const gradients = [dx, convWeightGrad(graph, x, dy, w.shape, node.attributes)];
     return bias === undefined ? gradients : [...gradients, channelSum(graph, dy)];
   },
 };
@@ -103,36 +101,21 @@ export const convWeightGradOp: Op<ConvAttributes & { shape: Shape }> = {
     });
     return dw;
   },
-};
-
-const POINTWISE: ConvAttributes = { stride: 1, pad: 0, groups: 1 };
-
-/** Σ x_i·x_j over N, H and W of all pairs of channels, the Gram matrix: (N,C,H,W) → (C,C). */
-export const channelGramOp: Op<Record<string, never>> = {
-  name: 'channelGram',
-  shape(shapes) {
-    const [, c] = shapes[0]!;
-    if (shapes[0]!.length !== 4) throw shapeError('channelGram', shapes, '(N,C,H,W)');
-    return [c!, c!];
-  },
-  evaluate([x], node) {
-    const [n, c, h, w] = node.inputs[0]!.shape as [number, number, number, number];
-    const y = new Float64Array(c * c);
-    const at = (sample: number, channel: number, p: number): number => x![(sample * c + channel) * h * w + p]!;
-    for (let sample = 0; sample < n; sample++)
-      for (let i = 0; i < c; i++)
-        for (let j = 0; j < c; j++)
-          for (let p = 0; p < h * w; p++) y[i * c + j]! += at(sample, i, p) * at(sample, j, p);
-    return y;
-  },
-  gradient(graph, node, dy) {
-    const both = add(graph, dy, transpose(graph, dy));
-    return [conv(graph, node.inputs[0]!, reshape(graph, both, [...both.shape, 1, 1]), null, POINTWISE)];
+  gradient(graph, node, dw) {
+    const [x, dy] = node.inputs as [Node, Node];
+    const { shape: _, ...attributes } = node.attributes;
+    return [convInputGrad(graph, dy, dw, x.shape, attributes), conv(graph, x, dw, null, attributes)];
   },
 };
-
-export const channelGram = (graph: Graph, x: Node): Node => apply(graph, channelGramOp, [x], {});
 
 export function conv(graph: Graph, x: Node, w: Node, bias: Node | null, attributes: ConvAttributes): Node {
   return apply(graph, convOp, bias === null ? [x, w] : [x, w, bias], attributes) as unknown as Node;
+}
+
+function convInputGrad(graph: Graph, dy: Node, w: Node, shape: Shape, attributes: ConvAttributes): Node {
+  return apply(graph, convInputGradOp, [dy, w], { ...attributes, shape }) as unknown as Node;
+}
+
+export function convWeightGrad(graph: Graph, x: Node, dy: Node, shape: Shape, attributes: ConvAttributes): Node {
+  return apply(graph, convWeightGradOp, [x, dy], { ...attributes, shape }) as unknown as Node;
 }

@@ -35,20 +35,6 @@ export const matmulOp: Op<{ transposeA: boolean; transposeB: boolean }> = {
   },
 };
 
-/** (R,C) → (C,R). */
-export const transposeOp: Op<None> = {
-  name: 'transpose',
-  shape(shapes) {
-    if (shapes[0]!.length !== 2) throw shapeError('transpose', shapes, '(R,C)');
-    return shapes[0]!.toReversed();
-  },
-  evaluate([x], node) {
-    const [columns, rows] = node.shape as [number, number];
-    return x!.map((_, i) => x![(i % rows) * columns + Math.floor(i / rows)]!);
-  },
-  gradient: (graph, _node, dy) => [transpose(graph, dy)],
-};
-
 /** A factor for each index of the first axis: (R,…), (R) → (R,…). */
 export const rowScaleOp: Op<None> = {
   name: 'rowScale',
@@ -104,6 +90,5 @@ export const fillOp: Op<{ shape: Shape }> = {
 export const sum = (graph: Graph, x: Node): Node => apply(graph, sumOp, [x], none);
 export const matmul = (graph: Graph, a: Node, b: Node, transposeA = false, transposeB = false): Node =>
   apply(graph, matmulOp, [a, b], { transposeA, transposeB }) as unknown as Node;
-export const transpose = (graph: Graph, x: Node): Node => apply(graph, transposeOp, [x], none);
 export const rowScale = (graph: Graph, x: Node, s: Node): Node => apply(graph, rowScaleOp, [x, s], none);
 export const rowDot = (graph: Graph, x: Node, y: Node): Node => apply(graph, rowDotOp, [x, y], none);

@@ -36,7 +36,6 @@ export const rules: Readonly<Record<string, Rule>> = {
 
   matmul: (tf, { attributes }, [a, b]) =>
     tf.matMul(a!, b!, attributes.transposeA as boolean, attributes.transposeB as boolean),
-  transpose: (tf, _node, [x]) => tf.transpose(x!),
   rowScale: (tf, node, [x, s]) => tf.mul(x!, tf.reshape(s!, alongRows(node))),
   rowDot: (tf, node, [x, y]) => tf.sum(tf.reshape(tf.mul(x!, y!), [node.shape[0]!, -1]), 1),
   join: (tf, _node, xs) => tf.concat(xs, 0),
@@ -54,10 +53,6 @@ export const rules: Readonly<Record<string, Rule>> = {
 
   channelSum: (tf, _node, [x]) => tf.sum(x!, [0, 1, 2]),
   channelDot: (tf, _node, [x, y]) => tf.sum(tf.mul(x!, y!), [0, 1, 2]),
-  channelGram: (tf, node, [x]) => {
-    const pixels = tf.reshape(x!, [-1, node.shape[0]!]);
-    return tf.matMul(pixels, pixels, true, false);
-  },
   channelDeviation: (tf, _node, [x, m]) => tf.sum(tf.square(tf.sub(x!, m!)), [0, 1, 2]),
   scaleShift: (tf, _node, [x, scale, shift]) => tf.add(tf.mul(x!, scale!), shift!),
   channelScale: (tf, _node, [x, scale]) => tf.mul(x!, scale!),

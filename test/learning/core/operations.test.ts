@@ -5,7 +5,7 @@ import { type Graph, type Node, type Shape, sizeOf } from '../../../tasks/learni
 import { interpret } from '../../../tasks/learning/graph/interpret.ts';
 import { blockSize } from '../../../tasks/learning/onnx/probe.ts';
 import * as channel from '../../../tasks/learning/ops/channel.ts';
-import { channelGram, conv } from '../../../tasks/learning/ops/convolution.ts';
+import { conv, convWeightGrad, POINTWISE } from '../../../tasks/learning/ops/convolution.ts';
 import * as elementwise from '../../../tasks/learning/ops/elementwise.ts';
 import * as matrix from '../../../tasks/learning/ops/matrix.ts';
 import { averagePool, maxPool } from '../../../tasks/learning/ops/pool.ts';
@@ -49,7 +49,7 @@ const channelwise: Case[] = [image, large, sixteen, sixteenLarge].flatMap((shape
         return channel.channelDeviation(g, x!, mean);
       },
     ],
-    [`channelGram of [${shape}]`, [shape], channelGram],
+    [`Gram matrix of [${shape}]`, [shape], (g, x) => convWeightGrad(g, x!, x!, [c, c, 1, 1], POINTWISE)],
     [`scaleShift of [${shape}]`, [shape, [c], [c]], channel.scaleShift],
     [`channelScale of [${shape}]`, [shape, [c]], channel.channelScale],
     [`channelBroadcast to [${shape}]`, [[c]], (g, v) => channel.channelBroadcast(g, v, shape)],
@@ -111,7 +111,14 @@ const others: Case[] = [
     [image, weight(4, 3, 3, 3), [4]],
     (g, x, w, b) => conv(g, x!, w!, b!, { stride: 1, pad: 1, groups: 1 }),
   ],
-  ['transpose', [[3, 4]], matrix.transpose],
+  [
+    'convWeightGrad at a stride',
+    [
+      [2, 3, 6, 6],
+      [2, 4, 3, 3],
+    ],
+    (g, x, dy) => convWeightGrad(g, x!, dy!, [4, 3, 3, 3], { stride: 2, pad: 1, groups: 1 }),
+  ],
   [
     'matmul',
     [
