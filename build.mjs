@@ -16,7 +16,7 @@ const { dependencies, optionalDependencies } = JSON.parse(readFileSync(path.join
 const lastBuildMs = statSync(path.join(outdir, 'dag.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const { outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: { dag: 'engine/cli/main.ts', child: 'engine/exec/child.ts' },
+  entryPoints: { dag: 'engine/cli/main.ts', child: 'engine/exec/child/main.ts' },
   define: { DAG_VERSION: JSON.stringify(JSON.parse(readFileSync(path.join(root, 'engine/package.json'), 'utf8')).version) },
   bundle: true,
   splitting: true,

@@ -3,9 +3,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { runSelected } from '../../engine/cli/run.ts';
-import { openSession } from '../../engine/cli/session.ts';
+import { runSelected } from '../../engine/cli/commands/run.ts';
 import type { Executor, Launch } from '../../engine/exec/executor.ts';
+import { openSession } from '../../engine/project/session.ts';
 import { writeProject } from './graph.ts';
 import { cost, least, peakMb } from './measure.ts';
 

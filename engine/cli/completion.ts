@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { runIds } from '../history/read.ts';
+import { runIds } from '../journal/read.ts';
+import { type CommonFlags, loadProject, pipelineFile } from '../project/session.ts';
 import { placesOf } from '../state/places.ts';
-import { EXIT, UsageError } from './failure.ts';
-import { type CommonFlags, loadProject, pipelineFile } from './session.ts';
+import { EXIT, UsageError } from './exit.ts';
 
 // bash cuts words at = and :, and replaces only what is behind the last of them: `--word` says what that is.
 const BASH = `_dag() {

@@ -1,5 +1,5 @@
 // The contract of an executor: it starts, stops and reaps a node's process; it decides nothing.
-import type { Failure } from '../event.ts';
+import type { Failure } from '../model/event.ts';
 import type { Declared } from './declared.ts';
 import type { FromChild, ModuleJob, ToChild } from './protocol.ts';
 

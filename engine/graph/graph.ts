@@ -1,7 +1,7 @@
 // The pipeline as a graphology graph, for the commands that draw or measure it. The load path and the planner use
 // order.ts, which needs no library.
 import { DirectedGraph } from 'graphology';
-import type { Node, Pipeline } from './node.ts';
+import type { Node, Pipeline } from '../model/node.ts';
 
 export { topological } from './order.ts';
 

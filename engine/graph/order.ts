@@ -1,5 +1,5 @@
 // Who needs whom, straight from the nodes: what the load path and the planner use, without a graph library.
-import type { Node, Pipeline } from './node.ts';
+import type { Node, Pipeline } from '../model/node.ts';
 
 /** Names of the nodes that a node waits for, each once: producers of its inputs in their order, then `after:`. */
 export function needsOf(node: Node): string[] {

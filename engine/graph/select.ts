@@ -1,8 +1,8 @@
 // Selectors of the command line to nodes: `train`, `train[fold=2]`, globs, `+x` with what it needs, `x+` with what
 // needs it, and the path of an output.
-import { fail, ok, type Result } from '../result.ts';
-import { nearest } from '../spec/diagnostic.ts';
-import type { Node, Pipeline } from './node.ts';
+import { nearest } from '../load/diagnostic.ts';
+import type { Node, Pipeline } from '../model/node.ts';
+import { fail, ok, type Result } from '../model/result.ts';
 import { neededByIndex, needsByIndex, reach } from './order.ts';
 
 export interface SelectTrouble {

@@ -2,13 +2,13 @@
 // previous key becomes the record of its present one. Only code may differ: a changed parameter or input changes what
 // the result is of, and no word of a person makes up for that. Decides and returns what to write; writes nothing.
 import type { Cache, Write } from '../../cache/index.ts';
-import type { Node } from '../graph/node.ts';
-import { fail, ok, type Result } from '../result.ts';
-import { type Acceptance, type NodeRecord, type NodeState, recordOf, stateOf } from '../state/record.ts';
+import type { Node } from '../model/node.ts';
+import { describeReason, type Reason } from '../model/reason.ts';
+import { type Acceptance, type NodeRecord, type NodeState, recordOf, stateOf } from '../model/record.ts';
+import { fail, ok, type Result } from '../model/result.ts';
 import type { Assessment } from './assess.ts';
 import { changes } from './changes.ts';
 import { keyOf } from './key.ts';
-import { describeReason, type Reason } from './reason.ts';
 
 export interface AcceptRequest {
   readonly reason: string;

@@ -1,13 +1,13 @@
 // One node's verdict: fresh, to be restored, or stale, with the reasons. `plan`, `status`, `why` and `run` all decide here.
 import path from 'node:path';
 import { type Cache, type Entry, type Key, Unhashable } from '../../cache/index.ts';
-import type { InputRole, Node, Source } from '../graph/node.ts';
-import { fail, ok, type Result } from '../result.ts';
-import { type NodeRecord, recordOf, stateOf } from '../state/record.ts';
+import type { InputRole, Node, Source } from '../model/node.ts';
+import type { Reason } from '../model/reason.ts';
+import { type NodeRecord, recordOf, stateOf } from '../model/record.ts';
+import { fail, ok, type Result } from '../model/result.ts';
 import { changes } from './changes.ts';
-import type { Code } from './code.ts';
+import type { Code } from './code/digest.ts';
 import { axesText, type Ingredients, type InputItem, keyOf } from './key.ts';
-import type { Reason } from './reason.ts';
 
 export interface Surroundings {
   readonly root: string;

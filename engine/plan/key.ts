@@ -6,9 +6,9 @@
 // in the key as text, paths included. Not in the key: absolute paths, the machine, time, slots, `after`, other parameters.
 import path from 'node:path';
 import { type Entry, hashValue, type Key } from '../../cache/index.ts';
-import type { Node } from '../graph/node.ts';
+import type { Node } from '../model/node.ts';
 import type { Json } from '../task.ts';
-import type { Code } from './code.ts';
+import type { Code } from './code/digest.ts';
 
 export interface InputItem {
   /** Axis labels of the producer, `model=a,fold=0`; empty for a source file. */

@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache, Entry, Key } from '../../cache/index.ts';
-import type { Node, Pipeline, Source } from '../graph/node.ts';
+import type { Node, Pipeline, Source } from '../model/node.ts';
+import type { Reason } from '../model/reason.ts';
 import { assess, ownChanges, type Surroundings } from './assess.ts';
-import type { Code } from './code.ts';
-import type { Reason } from './reason.ts';
+import type { Code } from './code/digest.ts';
 
 export type PlannedState = 'fresh' | 'restore' | 'stale';
 

@@ -1,7 +1,7 @@
 // Versions of declared tools (`tools: { dcmtk: "dcmdump --version" }`): what the command prints is in the key.
 import { exec } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Node } from '../graph/node.ts';
+import type { Node } from '../model/node.ts';
 
 /** Runs each distinct command once; a command that fails counts by its failure, so that installing the tool changes the key. */
 export async function toolVersions(root: string, nodes: readonly Node[]): Promise<Map<string, string>> {

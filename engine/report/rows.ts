@@ -1,6 +1,6 @@
 // The text of the live region: a row a running node and a line for the whole run, each cut to the terminal's width.
-import type { Allotment } from '../event.ts';
-import { duration } from './time.ts';
+import type { Allotment } from '../model/event.ts';
+import { duration } from '../text/duration.ts';
 
 export interface RunningRow {
   readonly node: string;

@@ -2,14 +2,14 @@
 // below them shows what is running; elsewhere (CI, pipes) starts are lines too, and every half minute one says what
 // runs. Finished lines scroll away above the region; nothing uses the alternate screen. The same reader shows a run of
 // this process and, from its journal, one of another.
-import { bold, cyan, dim, green, red, yellow } from '../cli/style.ts';
-import type { Failure, RunEvent, RunSummary } from '../event.ts';
-import { describeReasons } from '../plan/reason.ts';
-import type { Capacity } from '../run/slots.ts';
-import type { JournalEvent } from '../state/journal.ts';
+import type { JournalEvent } from '../journal/write.ts';
+import type { Failure, RunEvent, RunSummary } from '../model/event.ts';
+import { describeReasons } from '../model/reason.ts';
+import type { Capacity } from '../schedule/slots.ts';
+import { duration } from '../text/duration.ts';
+import { bold, cyan, dim, green, red, yellow } from '../text/style.ts';
 import type { Estimator } from './eta.ts';
 import { clip, nameWidth, type RunningRow, rowText, tallyText, width } from './rows.ts';
-import { duration } from './time.ts';
 
 export interface TerminalOptions {
   readonly stream: NodeJS.WriteStream;

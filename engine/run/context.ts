@@ -1,19 +1,19 @@
 // What the steps of one run share, and how a node's end is told: to the scheduler, the listeners and the summary together.
 import type { Entry, Key } from '../../cache/index.ts';
-import type { Failure, Listener } from '../event.ts';
 import type { Executor } from '../exec/executor.ts';
-import type { Notes } from '../exec/notes.ts';
-import type { Node } from '../graph/node.ts';
+import type { Notes } from '../exec/local/pidFiles.ts';
+import type { Failure, Listener } from '../model/event.ts';
+import type { Node } from '../model/node.ts';
 import type { Surroundings } from '../plan/assess.ts';
 import type { PlanRequest } from '../plan/plan.ts';
+import type { Scheduler } from '../schedule/scheduler.ts';
+import type { Capacity } from '../schedule/slots.ts';
 import type { Places } from '../state/places.ts';
 import type { Bundles } from './bundles.ts';
-import type { Claims } from './claims.ts';
+import type { Stopper } from './cancel.ts';
 import type { PendingEdit } from './edits.ts';
-import type { Giving } from './giving.ts';
-import type { Scheduler } from './scheduler.ts';
-import type { Capacity } from './slots.ts';
-import type { Stopper } from './stopper.ts';
+import type { Claims } from './keyLocks.ts';
+import type { Giving } from './yielding.ts';
 
 /** What is planned, and how it is to be run. */
 export interface RunRequest extends PlanRequest {

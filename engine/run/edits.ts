@@ -2,8 +2,8 @@
 // any more. Once all of these are at rest they are due again, as they are now; nothing else is disturbed. What runs already and only
 // depends on an edited node goes on: what that one makes may turn out to be the same.
 // An edit that changes which nodes there are, or who waits for whom, ends the run instead: the next one begins with the new graph.
-import type { Node, Pipeline } from '../graph/node.ts';
-import type { Code } from '../plan/code.ts';
+import type { Node, Pipeline } from '../model/node.ts';
+import type { Code } from '../plan/code/digest.ts';
 import { dependencies, outputsOnDisk } from '../plan/plan.ts';
 import { dependentOn } from '../watch/affected.ts';
 import { createBundles } from './bundles.ts';

@@ -3,14 +3,14 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, type Entry, StoreDamage, Unhashable } from '../../cache/index.ts';
-import type { Failure } from '../event.ts';
 import type { EachMessage, EachOutput } from '../exec/protocol.ts';
-import type { Node } from '../graph/node.ts';
+import type { Failure } from '../model/event.ts';
+import type { Node } from '../model/node.ts';
+import type { Reason } from '../model/reason.ts';
+import type { NodeRecord, NodeState } from '../model/record.ts';
+import { fail, ok, type Result } from '../model/result.ts';
 import type { Assessment } from '../plan/assess.ts';
-import type { Reason } from '../plan/reason.ts';
-import { fail, ok, type Result } from '../result.ts';
-import type { NodeRecord, NodeState } from '../state/record.ts';
-import { LostBase, saveEach } from './patch.ts';
+import { LostBase, saveEach } from './publishEach.ts';
 
 export interface Finished {
   readonly node: Node;

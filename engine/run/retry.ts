@@ -1,9 +1,9 @@
 // Whether a failed node gets another try, and when. Code and machine have budgets of their own: a preempted process must not
 // use up the tries that were meant for a flaky program, and wrong input or want of memory would only fail again.
 import { renameSync } from 'node:fs';
-import type { Failure } from '../event.ts';
-import type { Node } from '../graph/node.ts';
-import type { Stopper } from './stopper.ts';
+import type { Failure } from '../model/event.ts';
+import type { Node } from '../model/node.ts';
+import type { Stopper } from './cancel.ts';
 
 export interface Tries {
   /** Failures so far, by whose they were. */

@@ -1,25 +1,25 @@
 // A run: finds what is fresh, then asks the scheduler what may start, starts it, and tells it what became of it.
 import { rmSync } from 'node:fs';
 import pLimit from 'p-limit';
-import type { Failure, RunSummary } from '../event.ts';
-import { createLocalExecutor } from '../exec/local.ts';
-import { notesIn } from '../exec/notes.ts';
-import type { Node } from '../graph/node.ts';
+import { createLocalExecutor } from '../exec/local/local.ts';
+import { endLeftovers } from '../exec/local/orphans.ts';
+import { notesIn } from '../exec/local/pidFiles.ts';
+import type { Failure, RunSummary } from '../model/event.ts';
+import type { Node } from '../model/node.ts';
+import { stateOf } from '../model/record.ts';
 import type { Assessment } from '../plan/assess.ts';
-import { runOrder, workOf } from '../plan/makespan.ts';
 import { outputsOnDisk } from '../plan/plan.ts';
-import { stateOf } from '../state/record.ts';
+import { runOrder, workOf } from '../schedule/makespan.ts';
+import { createScheduler } from '../schedule/scheduler.ts';
 import { createBundles } from './bundles.ts';
-import { createClaims, noClaims } from './claims.ts';
+import { createStopper, type Stopper } from './cancel.ts';
 import type { Context, Course, RunRequest } from './context.ts';
+import { settle, settleFresh } from './decide.ts';
 import { type Edit, isHeld, noteEdit, takeEditIn } from './edits.ts';
 import { executeNode } from './execute.ts';
-import { createGiving, earlierTurns } from './giving.ts';
-import { endLeftovers } from './leftovers.ts';
-import { scratchOf } from './process.ts';
-import { createScheduler } from './scheduler.ts';
-import { settle, settleFresh } from './settle.ts';
-import { createStopper, type Stopper } from './stopper.ts';
+import { createClaims, noClaims } from './keyLocks.ts';
+import { scratchOf } from './launch.ts';
+import { createGiving, earlierTurns } from './yielding.ts';
 
 export type { RunRequest } from './context.ts';
 

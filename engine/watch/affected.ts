@@ -1,5 +1,5 @@
 // Which nodes an edit reaches: pure. A comment in a task's file reaches none.
-import type { Node } from '../graph/node.ts';
+import type { Node } from '../model/node.ts';
 import { dependencies } from '../plan/plan.ts';
 
 export interface Version {

@@ -2,7 +2,7 @@
 // folders of data are left alone: a watch costs one handle of the system a file.
 import path from 'node:path';
 import type { Cache } from '../../cache/index.ts';
-import type { Node, Pipeline } from '../graph/node.ts';
+import type { Node, Pipeline } from '../model/node.ts';
 
 export interface Watched {
   /** Absolute paths of files, which need not be there. */

@@ -1,8 +1,8 @@
 // Follows edits while a run goes on: what the project is now is compared with what the run goes by, and the run is told.
 import path from 'node:path';
 import type { Cache } from '../../cache/index.ts';
-import type { Node } from '../graph/node.ts';
-import type { Code } from '../plan/code.ts';
+import type { Node } from '../model/node.ts';
+import type { Code } from '../plan/code/digest.ts';
 import type { Edit } from '../run/edits.ts';
 import type { Run } from '../run/run.ts';
 import { affectedBy, dependentOn, type Version } from './affected.ts';

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chooseDropped, type Result } from '../../engine/state/retention.ts';
+import { chooseDropped, type Result } from '../../engine/project/retention.ts';
 import { openProject, type Project } from '../rigs/project.ts';
 import { began, go, start } from './rig.ts';
 

@@ -4,8 +4,8 @@ import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readJournal } from '../../engine/history/read.ts';
-import { journalTo } from '../../engine/state/journal.ts';
+import { readJournal } from '../../engine/journal/read.ts';
+import { journalTo } from '../../engine/journal/write.ts';
 import { openProject, type Project } from '../rigs/project.ts';
 import { began, go, handHeld, journals, start, until } from './rig.ts';
 

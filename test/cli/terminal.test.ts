@@ -1,7 +1,7 @@
 // What a run looks like: on a terminal (through a small emulator of one), and in pipes and CI.
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { RunEvent } from '../../engine/event.ts';
+import type { RunEvent } from '../../engine/model/event.ts';
 import { createEstimator } from '../../engine/report/eta.ts';
 import { clip, tallyText, width } from '../../engine/report/rows.ts';
 import { terminalReport } from '../../engine/report/terminal.ts';

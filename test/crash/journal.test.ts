@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { journalFile, readJournal, runIds } from '../../engine/history/read.ts';
-import { pastRun } from '../../engine/history/runs.ts';
-import { snapshots } from '../../engine/history/snapshot.ts';
+import { journalFile, readJournal, runIds } from '../../engine/journal/read.ts';
+import { pastRun } from '../../engine/journal/runs.ts';
+import { snapshots } from '../../engine/journal/snapshot.ts';
 import type { Project } from '../rigs/project.ts';
 import { createEveryKind, textOf } from './rig.ts';
 

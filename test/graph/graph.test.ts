@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ancestors, buildGraph, descendants, topological } from '../../engine/graph/graph.ts';
 import { needsOf } from '../../engine/graph/order.ts';
-import { renderGraph } from '../../engine/graph/render.ts';
-import { load } from '../spec/rig.ts';
+import { renderGraph } from '../../engine/picture/render.ts';
+import { load } from '../load/rig.ts';
 
 /** Task i may need any earlier task; written in a shuffled order. */
 const random = fc

@@ -1,7 +1,7 @@
 // Selectors: what the words of the command line mean.
 import { describe, expect, test } from 'vitest';
 import { select } from '../../engine/graph/select.ts';
-import { load, ROOT } from '../spec/rig.ts';
+import { load, ROOT } from '../load/rig.ts';
 
 const pipeline = load(`
 default: report

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type Cache, openCache } from '../../cache/index.ts';
-import { codeOf } from '../../engine/plan/code.ts';
+import { codeOf } from '../../engine/plan/code/digest.ts';
 import { type Tree, writeTree } from './combine.mjs';
 import { modulePath, moduleText, type State, writeProject } from './model.ts';
 

@@ -4,10 +4,17 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, openCache } from '../../cache/index.ts';
-import { checkSources, learn, loadProject, projectNow, selectNames, selectNodes } from '../../engine/cli/session.ts';
-import type { RunEvent, RunSummary } from '../../engine/event.ts';
+import { type JournalEvent, journalTo } from '../../engine/journal/write.ts';
+import type { RunEvent, RunSummary } from '../../engine/model/event.ts';
+import {
+  checkSources,
+  learn,
+  loadProject,
+  projectNow,
+  selectNames,
+  selectNodes,
+} from '../../engine/project/session.ts';
 import { startRun } from '../../engine/run/run.ts';
-import { type JournalEvent, journalTo } from '../../engine/state/journal.ts';
 import { placesOf } from '../../engine/state/places.ts';
 import { createFollower } from '../../engine/watch/follow.ts';
 import { createExecutor } from './executor.ts';

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Failure } from '../../engine/event.ts';
 import type { Executor, Launch, Running } from '../../engine/exec/executor.ts';
+import type { Failure } from '../../engine/model/event.ts';
 import { combine, readTree, type Spec, writeFile } from './combine.mjs';
 import { Killed, type Life } from './life.ts';
 

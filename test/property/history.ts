@@ -3,7 +3,7 @@
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import type { NodeRecord, NodeState } from '../../engine/state/record.ts';
+import type { NodeRecord, NodeState } from '../../engine/model/record.ts';
 import { newFolder } from './digests.ts';
 import { open, type RunOrder, type RunStory } from './engine.ts';
 import {

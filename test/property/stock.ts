@@ -2,7 +2,7 @@
 // one, is what that makes. Whether the record had to be there is not asked here, unless the node was told to be done.
 import { expect } from 'vitest';
 import { sha256 } from '../../cache/index.ts';
-import type { NodeRecord } from '../../engine/state/record.ts';
+import type { NodeRecord } from '../../engine/model/record.ts';
 import { combine, type Spec, type Tree } from './combine.mjs';
 import { digestOfModule, digestOfTree } from './digests.ts';
 import { open, type RunStory, type Started } from './engine.ts';

@@ -1,5 +1,5 @@
 // A node as plain data for tests of the scheduler and the planner: everything has a default.
-import type { Node, Resources } from '../../engine/graph/node.ts';
+import type { Node, Resources } from '../../engine/model/node.ts';
 
 export const noResources: Resources = {
   cpu: 1,

@@ -4,8 +4,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symli
 import os from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { RunSummary } from '../../engine/event.ts';
-import type { Reason } from '../../engine/plan/reason.ts';
+import type { RunSummary } from '../../engine/model/event.ts';
+import type { Reason } from '../../engine/model/reason.ts';
 
 export const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 /** The command line, as built. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import { createEach } from '../../engine/exec/each.ts';
+import { createEach } from '../../engine/exec/child/each/each.ts';
 import type { Artifact, Task, TaskContext } from '../../engine/task.ts';
 
 /** The folder that holds pipeline.yml, also where this file was bundled into another one. */

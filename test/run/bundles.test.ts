@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { openCache } from '../../cache/index.ts';
-import { codeOf } from '../../engine/plan/code.ts';
+import { codeOf } from '../../engine/plan/code/digest.ts';
 import { CodeChanged, createBundles } from '../../engine/run/bundles.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 

@@ -2,8 +2,8 @@
 // from the journal.
 import { chmodSync, readdirSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { RunEvent } from '../../engine/event.ts';
-import { parseGpus } from '../../engine/run/capacity.ts';
+import { parseGpus } from '../../engine/exec/local/machine.ts';
+import type { RunEvent } from '../../engine/model/event.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 
 let p: Project;

@@ -1,7 +1,7 @@
 // Inputs that change while a node runs, and nodes that are the same work.
 import { copyFileSync, linkSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { RunEvent } from '../../engine/event.ts';
+import type { RunEvent } from '../../engine/model/event.ts';
 import { began, go, handHeld, journals } from '../cli/rig.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 

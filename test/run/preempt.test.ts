@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { RunEvent } from '../../engine/event.ts';
+import type { RunEvent } from '../../engine/model/event.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 
 let p: Project;

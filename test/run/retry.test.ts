@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Failure } from '../../engine/event.ts';
-import { createGiving } from '../../engine/run/giving.ts';
+import type { Failure } from '../../engine/model/event.ts';
+import { createStopper } from '../../engine/run/cancel.ts';
 import { NO_TRIES, nextTry, waitUnlessStopped } from '../../engine/run/retry.ts';
-import { createStopper } from '../../engine/run/stopper.ts';
+import { createGiving } from '../../engine/run/yielding.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 
 const failure = (cause: Failure['cause'], kind: Failure['kind'] = 'task'): Failure => ({

@@ -1,0 +1,46 @@
+// `dag run` when there is nothing to do: answered before the pipeline is loaded (see run/quiet.ts), with the same output.
+import path from 'node:path';
+import type { RunSummary } from '../../model/event.ts';
+import { pipelineFile } from '../../project/file.ts';
+import { terminalReport } from '../../report/terminal.ts';
+import { type QuietAnswer, type QuietRequest, recallQuiet, rememberQuiet } from '../../state/noop.ts';
+import { placesOf } from '../../state/places.ts';
+import { EXIT } from '../exit.ts';
+
+interface QuietFlags {
+  readonly directory?: string;
+  readonly file?: string;
+  readonly profile?: string;
+  readonly set: readonly string[];
+  readonly json?: boolean;
+  readonly force?: boolean;
+  readonly only?: boolean;
+}
+
+/** The exit code, or null when the run has to be made. */
+export function quietRun(selectors: readonly string[], flags: QuietFlags): number | null {
+  if (flags.force) return null;
+  const startedMs = performance.now();
+  const request = requestOf(selectors, flags);
+  const found = recallQuiet(placesOf(path.dirname(request.file)), request);
+  if (!found) return null;
+  const summary: RunSummary = { ...found, seconds: Math.round(performance.now() - startedMs) / 1000 };
+  const report = terminalReport({ stream: process.stderr, tail: () => [] });
+  report({ type: 'run-started', runId: '', profile: null, nodes: summary.fresh.length });
+  report({ type: 'run-finished', summary });
+  if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
+  return EXIT.done;
+}
+
+/** Where every node was fresh, the next such run need not look again at more than stats. */
+export function leaveQuiet(selectors: readonly string[], flags: QuietFlags, answer: QuietAnswer): void {
+  const { ok, ran, restored, failed, fresh } = answer.summary;
+  if (!ok || ran.length + restored.length + failed.length > 0 || fresh.length !== answer.nodes.length) return;
+  const request = requestOf(selectors, flags);
+  rememberQuiet(placesOf(path.dirname(request.file)), request, answer);
+}
+
+function requestOf(selectors: readonly string[], flags: QuietFlags): QuietRequest {
+  const { profile = null, set, only = false } = flags;
+  return { file: pipelineFile(flags), profile, set, selectors, only };
+}

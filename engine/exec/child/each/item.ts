@@ -1,0 +1,154 @@
+// One item of `ctx.each`: the worker called, its files checked and hashed, its inputs statted. The same
+// on the task's own thread and on worker threads, for which this file is the program as well.
+import { hash } from 'node:crypto';
+import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ItemContext } from '../../../task.ts';
+
+/** What every item of a call has in common; plain data, sent to a thread once. */
+export interface ItemSetup {
+  readonly bundle: string;
+  readonly exportedAs: string;
+  readonly params: unknown;
+  readonly inputs: Readonly<Record<string, string>>;
+  /** Output name → the folder that items write to. */
+  readonly outputs: Readonly<Record<string, string>>;
+}
+
+export interface ItemTask {
+  readonly index: number;
+  readonly key: string;
+  readonly item: unknown;
+  readonly inputs: readonly string[];
+  readonly files: readonly ItemFile[];
+  /** Done by a run that was cut short: the digests its files had then. If they still have them, there is nothing to do. */
+  readonly expected: readonly string[] | null;
+}
+
+export interface ItemFile {
+  readonly output: string;
+  /** Relative to the output, forward slashes. */
+  readonly path: string;
+}
+
+export interface ItemDone {
+  readonly index: number;
+  /** JSON; null: the files of `expected` were as they should. */
+  readonly result: string | null;
+  /** SHA-256 of each file, in the order of `files`. */
+  readonly digests: readonly string[];
+  /** What `stampOf` gives for the inputs; empty where they changed meanwhile or may yet change unnoticed. */
+  readonly stamp: string;
+}
+
+export interface ItemFailed {
+  readonly index: number;
+  readonly error: { readonly name: string; readonly message: string; readonly stack: string };
+}
+
+export type Worker = (item: unknown, context: ItemContext<unknown>) => unknown;
+
+/** Does items one after the other; after one that failed it does no more. */
+export type Doer = (tasks: readonly ItemTask[]) => Promise<(ItemDone | ItemFailed)[]>;
+
+export function createDoer(setup: ItemSetup, worker: Worker): Doer {
+  const context: ItemContext<unknown> = {
+    params: setup.params,
+    input: (name) => named(setup.inputs, name, 'an input that is one file or folder'),
+    output: (name) => named(setup.outputs, name, 'one of the `outputs` given to ctx.each'),
+  };
+  return async (tasks) => {
+    const answers: (ItemDone | ItemFailed)[] = [];
+    for (const task of tasks) {
+      try {
+        answers.push(verified(setup, task) ?? (await doItem(setup, worker, context, task)));
+      } catch (thrown) {
+        const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+        const { name, message, stack = message } = error;
+        answers.push({ index: task.index, error: { name, message: `${task.key}: ${message}`, stack } });
+        break;
+      }
+    }
+    return answers;
+  };
+}
+
+function named(paths: Readonly<Record<string, string>>, name: string, what: string): string {
+  const found = paths[name];
+  if (found === undefined) throw new Error(`"${name}" is not ${what}`);
+  return found;
+}
+
+function verified(setup: ItemSetup, { index, files, expected }: ItemTask): ItemDone | null {
+  if (!expected) return null;
+  const right = files.every((file, at) => digestOf(placeOf(setup, file)) === expected[at]);
+  return right ? { index, result: null, digests: expected, stamp: '' } : null;
+}
+
+async function doItem(
+  setup: ItemSetup,
+  worker: Worker,
+  context: ItemContext<unknown>,
+  task: ItemTask,
+): Promise<ItemDone> {
+  for (const file of task.files) {
+    const place = placeOf(setup, file);
+    rmSync(place, { force: true });
+    if (file.path.includes('/')) mkdirSync(path.dirname(place), { recursive: true });
+  }
+  const begunMs = Date.now();
+  const result = JSON.stringify((await worker(task.item, context)) ?? null);
+  const digests = task.files.map((file) => {
+    const digest = digestOf(placeOf(setup, file));
+    if (digest === null)
+      throw new Error(`it was done, but its file ${file.path} of output "${file.output}" is not there`);
+    return digest;
+  });
+  return { index: task.index, result, digests, stamp: stampOf(task.inputs, begunMs) };
+}
+
+function placeOf(setup: ItemSetup, file: ItemFile): string {
+  return path.join(setup.outputs[file.output]!, file.path);
+}
+
+function digestOf(place: string): string | null {
+  try {
+    return hash('sha256', readFileSync(place), 'hex');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** A write within a tick of the file system's clock leaves no trace in the times (see cache/stat.ts). */
+const TICK_MS = 20;
+
+/**
+ * Size, times, inode and device of files, in 32 hex digits; empty where one is missing, or was changed since `sinceMs` or too
+ * shortly before to tell. So one look after an item was done says that nothing changed while it was.
+ */
+export function stampOf(files: readonly string[], sinceMs = Date.now()): string {
+  const parts: string[] = [];
+  const racyMs = sinceMs - TICK_MS;
+  for (const file of files) {
+    const stat = lstatSync(file, { throwIfNoEntry: false });
+    // A link's own times say nothing of the bytes: such items are never taken from a run that was cut short.
+    if (!stat || stat.isSymbolicLink() || stat.ctimeMs >= racyMs) return '';
+    parts.push(`${stat.size} ${stat.mtimeMs} ${stat.ctimeMs} ${stat.ino} ${stat.dev}`);
+  }
+  return hash('sha256', parts.join('\n'), 'hex').slice(0, 32);
+}
+
+/** The life of a worker thread: batches in, answers out. */
+export async function serveItems(): Promise<void> {
+  const setup = workerData as ItemSetup;
+  const module = (await import(pathToFileURL(setup.bundle).href)) as Record<string, Worker>;
+  const work = createDoer(setup, module[setup.exportedAs]!);
+  parentPort!.on('message', (tasks: readonly ItemTask[]) => {
+    const begunMs = performance.now();
+    void work(tasks).then((answers) => parentPort!.postMessage({ answers, ms: performance.now() - begunMs }));
+  });
+  parentPort!.postMessage(null);
+}

@@ -1,0 +1,221 @@
+// YAML text to a small tree that remembers where everything was written. Built from js-yaml's events, because its
+// own tree has no offsets. Core schema, anchors and merge keys; no tags but !!str, no keys that are not scalars.
+import {
+  boolCoreTag,
+  EVENT_ID,
+  type Event,
+  floatCoreTag,
+  getScalarValue,
+  intCoreTag,
+  NOT_RESOLVED,
+  nullCoreTag,
+  parseEvents,
+  SCALAR_STYLE,
+  type ScalarEvent,
+  YAMLException,
+} from 'js-yaml';
+import { describePlace, type Origin, type Sink, type Span } from './span.ts';
+
+export type Scalar = null | boolean | number | string;
+
+export interface ScalarTree extends Span {
+  readonly kind: 'scalar';
+  readonly value: Scalar;
+  /** Offset of the value's first character where text and value agree character by character, else -1. */
+  readonly verbatim: number;
+}
+export interface ListTree extends Span {
+  readonly kind: 'list';
+  readonly items: readonly Tree[];
+}
+export interface Entry {
+  readonly key: string;
+  readonly keySpan: Span;
+  readonly value: Tree;
+}
+export interface MapTree extends Span {
+  readonly kind: 'map';
+  readonly entries: ReadonlyMap<string, Entry>;
+}
+export type Tree = ScalarTree | ListTree | MapTree;
+
+interface OpenList {
+  readonly kind: 'list';
+  readonly start: number;
+  readonly flow: boolean;
+  readonly anchor: string | undefined;
+  readonly items: Tree[];
+}
+interface OpenMap {
+  readonly kind: 'map';
+  readonly start: number;
+  readonly flow: boolean;
+  readonly anchor: string | undefined;
+  readonly entries: Map<string, Entry>;
+  readonly merges: Tree[];
+  key: Tree | undefined;
+  merging: boolean;
+}
+type Open = OpenList | OpenMap;
+
+/** The tree of one document; undefined after a syntax error, which is reported, or for an empty document. */
+export function parseYaml(origin: Origin, sink: Sink): Tree | undefined {
+  try {
+    return build(parseEvents(origin.text, { filename: origin.file }), origin, sink);
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    const at = Math.min(error.mark?.position ?? 0, origin.text.length);
+    const hint = 'look here, and above for a bracket or a quote that is not closed, or an indentation that differs';
+    return sink.report({ origin, start: at, end: at + 1 }, `not valid YAML: ${error.reason}`, hint);
+  }
+}
+
+function build(events: readonly Event[], origin: Origin, sink: Sink): Tree | undefined {
+  const open: Open[] = [];
+  const anchors = new Map<string, Tree>();
+  let root: Tree | undefined;
+  let documents = 0;
+  let reached = 0;
+
+  const place = (tree: Tree, asKey: boolean): void => {
+    const parent = open[open.length - 1];
+    if (tree.end > reached) reached = tree.end;
+    if (!parent) root = tree;
+    else if (parent.kind === 'list') parent.items.push(tree);
+    else if (parent.key === undefined) takeKey(parent, tree, asKey, sink);
+    else addEntry(parent, tree, sink);
+  };
+
+  for (const event of events) {
+    switch (event.type) {
+      case EVENT_ID.DOCUMENT:
+        documents += 1;
+        if (documents > 1) {
+          const at = origin.text.indexOf('\n---', Math.max(0, reached - 1)) + 1;
+          return sink.report({ origin, start: at, end: at + 3 }, 'a second YAML document: one file holds one pipeline');
+        }
+        break;
+      case EVENT_ID.SEQUENCE:
+      case EVENT_ID.MAPPING: {
+        refuseTag(event.tagStart, event.tagEnd, origin, sink);
+        const anchor = nameOf(event.anchorStart, event.anchorEnd, origin);
+        const common = { start: event.start, flow: event.style === 2, anchor };
+        if (event.type === EVENT_ID.SEQUENCE) open.push({ kind: 'list', ...common, items: [] });
+        else open.push({ kind: 'map', ...common, entries: new Map(), merges: [], key: undefined, merging: false });
+        break;
+      }
+      case EVENT_ID.SCALAR: {
+        const parent = open[open.length - 1];
+        const isKey = parent?.kind === 'map' && parent.key === undefined;
+        const tree = scalar(event, origin, isKey, reached, sink);
+        const anchor = nameOf(event.anchorStart, event.anchorEnd, origin);
+        if (anchor !== undefined) anchors.set(anchor, tree);
+        place(tree, isKey && event.style === SCALAR_STYLE.PLAIN);
+        break;
+      }
+      case EVENT_ID.ALIAS: {
+        const name = nameOf(event.anchorStart, event.anchorEnd, origin) ?? '';
+        const span = { origin, start: event.anchorStart - 1, end: event.anchorEnd };
+        const target = anchors.get(name);
+        if (!target) sink.report(span, `*${name} has no anchor &${name} before it`);
+        reached = event.anchorEnd;
+        place(target ?? { kind: 'scalar', value: null, verbatim: -1, ...span }, false);
+        break;
+      }
+      case EVENT_ID.POP: {
+        const done = open.pop();
+        if (!done) break; // the end of the document
+        const tree = close(done, origin, reached, sink);
+        if (done.anchor !== undefined) anchors.set(done.anchor, tree);
+        place(tree, false);
+        break;
+      }
+    }
+  }
+  return root;
+}
+
+function nameOf(start: number, end: number, origin: Origin): string | undefined {
+  return start < 0 ? undefined : origin.text.slice(start, end);
+}
+
+function refuseTag(start: number, end: number, origin: Origin, sink: Sink): void {
+  if (start < 0) return;
+  sink.report({ origin, start, end }, `the tag ${origin.text.slice(start, end)} means nothing here`, 'take it away');
+}
+
+function scalar(event: ScalarEvent, origin: Origin, isKey: boolean, reached: number, sink: Sink): ScalarTree {
+  if (event.valueStart < 0)
+    return { kind: 'scalar', origin, start: reached, end: reached + 1, value: null, verbatim: -1 };
+  const text = getScalarValue(origin.text, event);
+  const plain = event.style === SCALAR_STYLE.PLAIN;
+  const quotes = event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED ? 1 : 0;
+  const tag = nameOf(event.tagStart, event.tagEnd, origin);
+  const asString = tag === '!!str' || tag === '!';
+  if (tag !== undefined && !asString) refuseTag(event.tagStart, event.tagEnd, origin, sink);
+  return {
+    kind: 'scalar',
+    origin,
+    start: event.valueStart - quotes,
+    end: event.valueEnd + quotes,
+    value: plain && !isKey && !asString ? resolvePlain(text) : text,
+    verbatim: event.fast ? event.valueStart : -1,
+  };
+}
+
+const MAY_RESOLVE = /^(?:$|[-+.0-9~tTfFnN])/;
+
+function resolvePlain(text: string): Scalar {
+  if (!MAY_RESOLVE.test(text)) return text;
+  for (const tag of [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]) {
+    const value = tag.resolve(text, false, tag.tagName);
+    if (value !== NOT_RESOLVED) return value as Scalar;
+  }
+  return text;
+}
+
+function takeKey(map: OpenMap, tree: Tree, plain: boolean, sink: Sink): void {
+  map.key = tree;
+  map.merging = plain && tree.kind === 'scalar' && tree.value === '<<';
+  if (tree.kind !== 'scalar')
+    sink.report(tree, 'a key must be a word, not a list or a mapping', 'if this is a value, put it in quotes');
+  else if (tree.value === null || tree.value === '') sink.report(tree, 'a key is missing before this ":"');
+  else if (tree.value === '__proto__') sink.report(tree, 'this key is not allowed');
+}
+
+function addEntry(map: OpenMap, value: Tree, sink: Sink): void {
+  const keySpan = map.key!;
+  map.key = undefined;
+  if (map.merging) {
+    map.merges.push(value);
+    return;
+  }
+  const key = keySpan.kind === 'scalar' ? String(keySpan.value) : '?';
+  const before = map.entries.get(key);
+  if (!before) map.entries.set(key, { key, keySpan, value });
+  else sink.report(keySpan, `"${key}" is written twice`, `it is already at ${describePlace(before.keySpan)}`);
+}
+
+function close(done: Open, origin: Origin, reached: number, sink: Sink): Tree {
+  const start = done.start;
+  const end = done.flow ? closingBracket(origin.text, Math.max(reached, start + 1)) : Math.max(reached, start + 1);
+  if (done.kind === 'list') return { kind: 'list', origin, start, end, items: done.items };
+  for (const merge of done.merges) mergeInto(done.entries, merge, sink);
+  return { kind: 'map', origin, start, end, entries: done.entries };
+}
+
+/** What is written in the mapping itself wins, then the earlier of several merged mappings. */
+function mergeInto(entries: Map<string, Entry>, merged: Tree, sink: Sink): void {
+  if (merged.kind === 'list') {
+    for (const item of merged.items) mergeInto(entries, item, sink);
+    return;
+  }
+  if (merged.kind !== 'map') return sink.report(merged, '<< takes a mapping, or a list of mappings');
+  for (const [key, entry] of merged.entries) if (!entries.has(key)) entries.set(key, entry);
+}
+
+/** Past the bracket that ends a flow collection; only white space, commas and comments lie before it. */
+function closingBracket(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) if (text[at] === ']' || text[at] === '}') return at + 1;
+  return from;
+}

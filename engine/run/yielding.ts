@@ -1,0 +1,105 @@
+// Giving way: a running preemptible node is asked to stop at its next safe point, as by the first Ctrl-C, and goes on later from
+// what it left in its scratch folder. What it ran so far lies in a file beside that folder, so that a later run knows it too.
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Node } from '../model/node.ts';
+import type { Stopper } from './cancel.ts';
+
+/** What came before a node's turn, in this run and in earlier ones. */
+export interface Earlier {
+  readonly turns: number;
+  readonly seconds: number;
+  readonly warnings: readonly string[];
+}
+
+const NOTHING: Earlier = { turns: 0, seconds: 0, warnings: [] };
+
+export function earlierTurns({ resources }: Node, scratch: string): Earlier {
+  if (resources.preemptible === false) return NOTHING;
+  try {
+    return JSON.parse(readFileSync(fileOf(scratch), 'utf8')) as Earlier;
+  } catch {
+    return NOTHING; // It has not begun, or nobody knows how long it ran.
+  }
+}
+
+export function noteTurn(scratch: string, earlier: Earlier): void {
+  mkdirSync(path.dirname(scratch), { recursive: true });
+  writeFileSync(`${fileOf(scratch)}.new`, JSON.stringify(earlier));
+  renameSync(`${fileOf(scratch)}.new`, fileOf(scratch));
+}
+
+export function forgetTurns(scratch: string): void {
+  rmSync(fileOf(scratch), { force: true });
+}
+
+const fileOf = (scratch: string) => `${scratch}.turns.json`;
+
+/** Who was asked to give way, and to whom. After `graceMs` it is killed. */
+export interface Giving {
+  ask(node: string, to: string, graceMs?: number): void;
+  /** Had it a turn in this run? */
+  hasBegun(node: string): boolean;
+  /** When its first turn in this run began, now if this is it; milliseconds since 1970. */
+  begun(node: string): number;
+  /** Null when nobody asked in this turn. */
+  askedFor(node: string): string | null;
+  /** The turn is over. */
+  over(node: string): void;
+  /** The node begins anew: nobody asked, and it had no turn. */
+  forget(node: string): void;
+  /** The run's stopper, for what runs or waits for this node: it stops when the node is asked, too. */
+  stopperFor(node: string): Stopper;
+}
+
+export function createGiving(stopper: Stopper): Giving {
+  const asked = new Map<string, { readonly to: string; readonly graceMs: number | undefined }>();
+  /** Of what runs for a node, or waits for it. */
+  const callbacks = new Map<string, () => void>();
+  const begunMs = new Map<string, number>();
+  return {
+    ask(node, to, graceMs) {
+      asked.set(node, { to, graceMs });
+      callbacks.get(node)?.();
+    },
+    hasBegun: (node) => begunMs.has(node),
+    begun(node) {
+      const at = begunMs.get(node) ?? Date.now();
+      begunMs.set(node, at);
+      return at;
+    },
+    askedFor: (node) => asked.get(node)?.to ?? null,
+    over: (node) => void asked.delete(node),
+    forget(node) {
+      asked.delete(node);
+      begunMs.delete(node);
+    },
+    stopperFor: (node) => ({
+      ...stopper,
+      onStop(callback) {
+        callbacks.set(node, callback);
+        const forget = stopper.onStop(callback);
+        return () => {
+          callbacks.delete(node);
+          forget();
+        };
+      },
+      watch(one) {
+        const stop = () => {
+          const { to, graceMs } = asked.get(node)!;
+          one.stop(`it gives way to ${to}`);
+          if (graceMs === undefined) return;
+          const timer = setTimeout(one.kill, graceMs);
+          void one.ended.then(() => clearTimeout(timer));
+        };
+        callbacks.set(node, stop);
+        stopper.watch(one);
+        if (asked.has(node)) stop();
+      },
+      unwatch(one) {
+        callbacks.delete(node);
+        stopper.unwatch(one);
+      },
+    }),
+  };
+}
