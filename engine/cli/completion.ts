@@ -5,8 +5,9 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { runIds } from '../journal/read.ts';
 import { type CommonFlags, loadProject, pipelineFile } from '../project/session.ts';
+import { UsageError } from '../project/usageError.ts';
 import { placesOf } from '../state/places.ts';
-import { EXIT, UsageError } from './exit.ts';
+import { EXIT } from './exit.ts';
 
 // bash cuts words at = and :, and replaces only what is behind the last of them: `--word` says what that is.
 const BASH = `_dag() {

@@ -3,8 +3,9 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
+import { UsageError } from '../project/usageError.ts';
 import { red } from '../text/style.ts';
-import { EXIT, UsageError } from './exit.ts';
+import { EXIT } from './exit.ts';
 import { COMMANDS, COMMON_OPTIONS, type CommandSpec, type Flags, type OptionSpec } from './table.ts';
 
 const WIDTH = 100;

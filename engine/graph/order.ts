@@ -69,3 +69,19 @@ export function topological(pipeline: Pipeline): string[] {
   }
   return order;
 }
+
+/** The nodes whose outputs a node reads, each once. */
+export function producers(node: Node): string[] {
+  const names = new Set<string>();
+  for (const { sources } of node.inputs) for (const { producer } of sources) if (producer) names.add(producer.node);
+  return [...names];
+}
+
+/** Nodes that wait for these, directly or not; `nodes` in an order in which they can run. */
+export function dependentOn(names: ReadonlySet<string>, nodes: readonly Node[]): Set<string> {
+  const found = new Set<string>();
+  for (const node of nodes) {
+    if (needsOf(node).some((name) => names.has(name) || found.has(name))) found.add(node.name);
+  }
+  return found;
+}

@@ -1,8 +1,8 @@
 // Selectors of the command line to nodes: `train`, `train[fold=2]`, globs, `+x` with what it needs, `x+` with what
 // needs it, and the path of an output.
-import { nearest } from '../load/diagnostic.ts';
 import type { Node, Pipeline } from '../model/node.ts';
 import { fail, ok, type Result } from '../model/result.ts';
+import { nearest } from '../text/nearest.ts';
 import { neededByIndex, needsByIndex, reach } from './order.ts';
 
 export interface SelectTrouble {

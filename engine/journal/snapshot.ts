@@ -1,7 +1,7 @@
 // What a run's results were made of, node by node: from its own journal and, for nodes that were fresh, from the one in
 // which their key was made. Journals are read oldest first, up to the run that is asked for.
 import type { Digest } from '../../cache/index.ts';
-import type { Ingredients } from '../plan/key.ts';
+import type { Ingredients } from '../model/ingredients.ts';
 import { readJournal } from './read.ts';
 import type { Line, Metrics, WrittenIngredients } from './write.ts';
 

@@ -8,9 +8,8 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { Listener, RunEvent } from '../model/event.ts';
+import type { Code, Ingredients } from '../model/ingredients.ts';
 import type { Acceptance } from '../model/record.ts';
-import type { Code } from '../plan/code/digest.ts';
-import type { Ingredients } from '../plan/key.ts';
 
 export const JOURNAL_VERSION = 1;
 

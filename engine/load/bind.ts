@@ -1,7 +1,7 @@
 // The binding rule: which nodes of a producer a reference means, seen from one node of the consumer. An axis that both
 // have pairs; one that only the producer has fans in, in the order of the producer's matrix; [axis=value] picks.
+import { nearest } from '../text/nearest.ts';
 import type { TaskSpec } from './check.ts';
-import { nearest } from './diagnostic.ts';
 import type { Matrix, Point } from './matrix.ts';
 import type { Pick, Reference } from './reference.ts';
 import { meaningOf, type TaskScope } from './scope.ts';

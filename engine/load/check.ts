@@ -1,6 +1,6 @@
 // The shape of pipeline.yml: which keys exist, and which of list, mapping or text stands behind each. Values are
 // looked at later, where they are used.
-import { nearest, suggest } from './diagnostic.ts';
+import { nearest, suggest } from '../text/nearest.ts';
 import { describePlace, type Sink, type Span } from './span.ts';
 import type { Entry, MapTree, ScalarTree, Tree } from './yaml.ts';
 

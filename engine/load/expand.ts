@@ -3,7 +3,7 @@
 import type { Action, Node, Output } from '../model/node.ts';
 import type { Json } from '../task.ts';
 import type { TaskSpec } from './check.ts';
-import { createLinks, type Links, type Mention } from './links.ts';
+import { createLinks, type Links, type Mention, type Producer } from './links.ts';
 import type { Point } from './matrix.ts';
 import { normalizeInput, normalizeOutput } from './paths.ts';
 import type { Pool } from './pools.ts';
@@ -13,17 +13,6 @@ import { compileCommand } from './shell.ts';
 import type { Sink } from './span.ts';
 import { describe, textOfValue, toJson } from './values.ts';
 import type { Entry } from './yaml.ts';
-
-/** A task's points with what other tasks may know of them. */
-export interface Producer {
-  readonly task: TaskSpec;
-  readonly scope: TaskScope;
-  readonly matrix: TaskScope['matrix'];
-  readonly names: readonly string[];
-  readonly axes: readonly Readonly<Record<string, string>>[];
-  /** A point's outputs in the order of `out:`; undefined where a path could not be made, which is reported. */
-  readonly outputs: readonly (readonly (Output | undefined)[])[];
-}
 
 /** The first place where a consumer's task names a producer's. */
 export type MentionOf = (consumer: string, producer: string) => Mention | undefined;

@@ -1,7 +1,7 @@
 // What the nodes of one task read of others: bindings made once for a task, equal lists of sources shared by its nodes.
-import type { InputRole, Source } from '../model/node.ts';
+import type { InputRole, Output, Source } from '../model/node.ts';
 import { type Binding, bind } from './bind.ts';
-import type { Producer } from './expand.ts';
+import type { TaskSpec } from './check.ts';
 import type { Point } from './matrix.ts';
 import { normalizeInput, normalizeSubpath } from './paths.ts';
 import { parseTaskName, type Reference } from './reference.ts';
@@ -10,6 +10,17 @@ import type { Sink, Span } from './span.ts';
 import { locate } from './template.ts';
 import { Artifact, describe, textOfValue, type Value } from './values.ts';
 import type { Entry, ScalarTree } from './yaml.ts';
+
+/** A task's points with what other tasks may know of them. */
+export interface Producer {
+  readonly task: TaskSpec;
+  readonly scope: TaskScope;
+  readonly matrix: TaskScope['matrix'];
+  readonly names: readonly string[];
+  readonly axes: readonly Readonly<Record<string, string>>[];
+  /** A point's outputs in the order of `out:`; undefined where a path could not be made, which is reported. */
+  readonly outputs: readonly (readonly (Output | undefined)[])[];
+}
 
 /** Where a task names another, for the message about a loop. */
 export interface Mention {

@@ -1,7 +1,7 @@
 // A task's matrix: its axes with their labels, and the points that remain after exclude and include.
+import { suggest } from '../text/nearest.ts';
 import type { TaskSpec } from './check.ts';
 import { NAME, NAME_RULE } from './check.ts';
-import { suggest } from './diagnostic.ts';
 import type { Params } from './params.ts';
 import { describePlace, type Sink, type Span } from './span.ts';
 import { isLiteral, readTemplate } from './template.ts';

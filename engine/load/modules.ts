@@ -1,8 +1,8 @@
 // Looks whether the module behind each `use:` exists, and which file was meant when it does not.
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { nearest } from '../text/nearest.ts';
 import type { TaskSpec } from './check.ts';
-import { nearest } from './diagnostic.ts';
 import { normalizeOutput } from './paths.ts';
 import type { Sink } from './span.ts';
 

@@ -1,6 +1,6 @@
 // What tasks and profiles are called, for everything that has to know whether a name exists.
+import { suggest } from '../text/nearest.ts';
 import type { FileSpec, TaskSpec } from './check.ts';
-import { suggest } from './diagnostic.ts';
 import type { ParamScope } from './params.ts';
 import type { Reference } from './reference.ts';
 import type { Sink, Span } from './span.ts';

@@ -1,6 +1,6 @@
 // Checks of paths across nodes: no two outputs on one another, and nothing reads another node's output by a literal path.
 import type { Node } from '../model/node.ts';
-import type { Producer } from './expand.ts';
+import type { Producer } from './links.ts';
 import { foldersAbove } from './paths.ts';
 import { describePlace, type Sink } from './span.ts';
 

@@ -1,5 +1,5 @@
 // The parameters of a load: `params:` under the profile under `--set`, and their values, which may refer to each other.
-import { nearest, suggest } from './diagnostic.ts';
+import { nearest, suggest } from '../text/nearest.ts';
 import type { Reference } from './reference.ts';
 import type { Origin, Sink, Span } from './span.ts';
 import { isLiteral, join, nameOf, readTemplate, type Template } from './template.ts';

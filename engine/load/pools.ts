@@ -1,5 +1,5 @@
 // Named pools: their sizes at the top of the file, and what a node takes of them.
-import { nearest } from './diagnostic.ts';
+import { nearest } from '../text/nearest.ts';
 import type { Point } from './matrix.ts';
 import { compileChecked, type TaskScope } from './scope.ts';
 import { describePlace, type Sink, type Span } from './span.ts';

@@ -1,5 +1,5 @@
 // What a node asks of the machine, checked: cores, memory, GPUs, and its limits in time and attempts.
-import type { Resources } from '../model/node.ts';
+import type { Resources } from '../model/resources.ts';
 import { parseBytes, parseDuration } from '../text/units.ts';
 import type { Point } from './matrix.ts';
 import { compileShares, type Pool } from './pools.ts';

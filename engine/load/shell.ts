@@ -2,7 +2,7 @@
 // where the shell needs it; axes and parameters may stand there too. Everything else is the shell's.
 import type { InputRole, Output } from '../model/node.ts';
 import type { Json } from '../task.ts';
-import { suggest } from './diagnostic.ts';
+import { suggest } from '../text/nearest.ts';
 import type { Point } from './matrix.ts';
 import { refusePicks } from './params.ts';
 import type { Reference } from './reference.ts';

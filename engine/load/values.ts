@@ -1,6 +1,6 @@
 // Values that `${}` yields: JSON, and inside `in:` artifacts of other tasks. Small functions to look into them.
 import type { Json } from '../task.ts';
-import { suggest } from './diagnostic.ts';
+import { suggest } from '../text/nearest.ts';
 import type { Reference } from './reference.ts';
 import type { Sink, Span } from './span.ts';
 

@@ -1,14 +1,7 @@
 // Everything that can happen in a run, as one union. The terminal, the journal and the JSON report are readers of it.
-import type { Ingredients } from '../plan/key.ts';
-import type { Capacity } from '../schedule/slots.ts';
+import type { Ingredients } from './ingredients.ts';
 import type { Reason } from './reason.ts';
-
-/** Where a node runs: what was set aside for it. */
-export interface Allotment {
-  readonly cores: number;
-  readonly memoryBytes: number;
-  readonly gpus: readonly number[];
-}
+import type { Allotment, Capacity } from './resources.ts';
 
 /** Why a node failed. `input`: the data or parameters are wrong (exit code 2); `task`: the program failed (1). */
 export interface Failure {

@@ -1,5 +1,6 @@
 // What the spec becomes: nodes as plain data. Everything after `spec/` (keys, plan, run, reports) reads these.
 import type { Json } from '../task.ts';
+import type { Resources } from './resources.ts';
 
 /** One file or folder that a node reads. */
 export interface Source {
@@ -29,19 +30,6 @@ export type Action =
   | { readonly kind: 'module'; readonly path: string }
   /** The command with every `${}` already replaced (inputs and outputs by their paths, relative to the root). */
   | { readonly kind: 'shell'; readonly command: string };
-
-export interface Resources {
-  readonly cpu: number;
-  readonly memoryBytes: number;
-  /** May be a fraction: 0.5 shares a GPU with another node. */
-  readonly gpu: number;
-  /** When true and the machine has no GPU, the node runs on its CPU slots alone. */
-  readonly gpuOptional: boolean;
-  /** The node keeps its progress in its scratch folder and may be asked to go on later; a number is its shortest turn in seconds. */
-  readonly preemptible: boolean | number;
-  /** Named pools, e.g. `{ disk: 1 }`; their sizes are `pools:` of pipeline.yml. */
-  readonly pools: Readonly<Record<string, number>>;
-}
 
 export interface Node {
   /** `train[model=efficientnet_b0,fold=2]`, or the task's name alone where it has no matrix. */

@@ -1,6 +1,6 @@
-// What the engine keeps in the cache about nodes: a record per key (the result), a state per node name (its latest run).
-import type { Cache, Entry, Key } from '../../cache/index.ts';
-import type { Ingredients } from '../plan/key.ts';
+// What is kept of nodes, as plain data: a record per key (the result), a state per node name (its latest run).
+import type { Entry, Key } from '../../cache/index.ts';
+import type { Ingredients } from './ingredients.ts';
 import type { Reason } from './reason.ts';
 
 /** A person's word that a change of code left a result valid: the record of `from` was taken over for the key `to`. */
@@ -35,6 +35,3 @@ export interface NodeState {
   readonly seconds: number;
   readonly ranAt: string;
 }
-
-export const recordOf = (cache: Cache, key: Key) => cache.get('records', key) as NodeRecord | undefined;
-export const stateOf = (cache: Cache, node: string) => cache.get('nodes', node) as NodeState | undefined;

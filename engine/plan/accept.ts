@@ -4,8 +4,9 @@
 import type { Cache, Write } from '../../cache/index.ts';
 import type { Node } from '../model/node.ts';
 import { describeReason, type Reason } from '../model/reason.ts';
-import { type Acceptance, type NodeRecord, type NodeState, recordOf, stateOf } from '../model/record.ts';
+import type { Acceptance, NodeRecord, NodeState } from '../model/record.ts';
 import { fail, ok, type Result } from '../model/result.ts';
+import { recordOf, stateOf } from '../state/records.ts';
 import type { Assessment } from './assess.ts';
 import { changes } from './changes.ts';
 import { keyOf } from './key.ts';

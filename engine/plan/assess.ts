@@ -1,13 +1,14 @@
 // One node's verdict: fresh, to be restored, or stale, with the reasons. `plan`, `status`, `why` and `run` all decide here.
 import path from 'node:path';
 import { type Cache, type Entry, type Key, Unhashable } from '../../cache/index.ts';
+import type { Code, Ingredients, InputItem } from '../model/ingredients.ts';
 import type { InputRole, Node, Source } from '../model/node.ts';
 import type { Reason } from '../model/reason.ts';
-import { type NodeRecord, recordOf, stateOf } from '../model/record.ts';
+import type { NodeRecord } from '../model/record.ts';
 import { fail, ok, type Result } from '../model/result.ts';
+import { recordOf, stateOf } from '../state/records.ts';
 import { changes } from './changes.ts';
-import type { Code } from './code/digest.ts';
-import { axesText, type Ingredients, type InputItem, keyOf } from './key.ts';
+import { axesText, keyOf } from './key.ts';
 
 export interface Surroundings {
   readonly root: string;

@@ -1,8 +1,8 @@
 // What changed between the ingredients that a node last ran with and those it would run with now, as reasons.
 import type { Cache, Digest } from '../../cache/index.ts';
+import type { Ingredients, InputItem } from '../model/ingredients.ts';
 import type { Reason } from '../model/reason.ts';
 import type { Json } from '../task.ts';
-import type { Ingredients, InputItem } from './key.ts';
 
 const FILES_NAMED = 5;
 

@@ -5,29 +5,9 @@
 // and tool versions, output names, and the extensions of paths (a program may choose a format by them). A shell command is
 // in the key as text, paths included. Not in the key: absolute paths, the machine, time, slots, `after`, other parameters.
 import path from 'node:path';
-import { type Entry, hashValue, type Key } from '../../cache/index.ts';
+import { hashValue, type Key } from '../../cache/index.ts';
+import type { Ingredients } from '../model/ingredients.ts';
 import type { Node } from '../model/node.ts';
-import type { Json } from '../task.ts';
-import type { Code } from './code/digest.ts';
-
-export interface InputItem {
-  /** Axis labels of the producer, `model=a,fold=0`; empty for a source file. */
-  readonly axes: string;
-  readonly path: string;
-  readonly kind: Entry['kind'];
-  readonly digest: string;
-}
-
-export interface Ingredients {
-  readonly code:
-    | ({ readonly kind: 'module'; readonly path: string } & Code)
-    | { readonly kind: 'shell'; readonly command: string };
-  readonly params: Readonly<Record<string, Json>>;
-  readonly inputs: Readonly<Record<string, readonly InputItem[]>>;
-  /** Environment variables and tool versions; null where a variable is not set. */
-  readonly environment: Readonly<Record<string, string | null>>;
-  readonly outputs: readonly string[];
-}
 
 const KEY_SCHEMA = 1;
 

@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache, Entry, Key } from '../../cache/index.ts';
+import { producers } from '../graph/order.ts';
+import type { Code } from '../model/ingredients.ts';
 import type { Node, Pipeline, Source } from '../model/node.ts';
 import type { Reason } from '../model/reason.ts';
 import { assess, ownChanges, type Surroundings } from './assess.ts';
-import type { Code } from './code/digest.ts';
 
 export type PlannedState = 'fresh' | 'restore' | 'stale';
 
@@ -103,15 +104,3 @@ function absentFiles(node: Node, root: string): Source[] {
 }
 
 const upstreamReason = (name: string): Reason => ({ kind: 'upstream', name, before: null, after: null });
-
-/** The nodes that must be done before a node: those whose outputs it reads, and those it is to come after; each once. */
-export function dependencies(node: Node): string[] {
-  return node.after.length === 0 ? producers(node) : [...new Set([...producers(node), ...node.after])];
-}
-
-/** The nodes whose outputs a node reads, each once. */
-export function producers(node: Node): string[] {
-  const names = new Set<string>();
-  for (const { sources } of node.inputs) for (const { producer } of sources) if (producer) names.add(producer.node);
-  return [...names];
-}

@@ -3,7 +3,6 @@
 import { acquireLock } from '../../cache/index.ts';
 import type { Asked, Started, Usage } from '../journal/usage.ts';
 import type { Pipeline } from '../model/node.ts';
-import { recordOf, stateOf } from '../model/record.ts';
 import {
   cacheLeftovers,
   type Leftover,
@@ -14,6 +13,7 @@ import {
 } from '../state/garbage.ts';
 import { listPins } from '../state/pins.ts';
 import { nodeOfId } from '../state/projectView.ts';
+import { recordOf, stateOf } from '../state/records.ts';
 import { asRun, type CommonFlags, loadOrNull, type Session } from './session.ts';
 
 export interface LeftoverRequest {

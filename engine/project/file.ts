@@ -1,7 +1,7 @@
 // Where the pipeline's file is: what a command needs to know before anything is loaded.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { UsageError } from '../cli/exit.ts';
+import { UsageError } from './usageError.ts';
 
 const FILE_NAME = 'pipeline.yml';
 

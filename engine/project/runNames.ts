@@ -1,6 +1,6 @@
 // Runs by name on the command line: `last`, `last~2`, or the beginning of a run's name, as `dag history` prints them.
-import { UsageError } from '../cli/exit.ts';
 import { readJournal, runIds } from '../journal/read.ts';
+import { UsageError } from './usageError.ts';
 
 /** Names of runs, oldest first; journals of acceptances are left out. */
 export function knownRuns(folder: string): string[] {

@@ -2,20 +2,21 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, type LockOwner, openCache } from '../../cache/index.ts';
-import { UsageError } from '../cli/exit.ts';
 import { topological } from '../graph/order.ts';
 import { select } from '../graph/select.ts';
 import type { Asked } from '../journal/usage.ts';
 import { formatDiagnostics } from '../load/diagnostic.ts';
 import { loadPipeline } from '../load/load.ts';
+import type { Code } from '../model/ingredients.ts';
 import type { Node, Pipeline } from '../model/node.ts';
-import { type Code, codeOf } from '../plan/code/digest.ts';
+import { codeOf } from '../plan/code/digest.ts';
 import type { MissingSource } from '../plan/plan.ts';
 import { toolVersions } from '../plan/tools.ts';
 import { type Places, placesOf } from '../state/places.ts';
 import { projectView } from '../state/projectView.ts';
 import { colors } from '../text/style.ts';
 import { pipelineFile } from './file.ts';
+import { UsageError } from './usageError.ts';
 
 export { pipelineFile } from './file.ts';
 

@@ -1,6 +1,6 @@
 // How long a run still takes: the largest of three lower bounds, which no schedule beats and a good one comes near to:
 // the longest remaining path, the remaining work over the cores, and over the GPUs.
-import type { Capacity } from '../schedule/slots.ts';
+import type { Capacity } from '../model/resources.ts';
 import { shortOf } from '../schedule/work.ts';
 
 export interface Expected {

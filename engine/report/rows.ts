@@ -1,5 +1,6 @@
 // The text of the live region: a row a running node and a line for the whole run, each cut to the terminal's width.
-import type { Allotment } from '../model/event.ts';
+import type { Allotment } from '../model/resources.ts';
+import { clip, width } from '../text/columns.ts';
 import { duration } from '../text/duration.ts';
 
 export interface RunningRow {
@@ -55,27 +56,4 @@ export function tallyText(tally: Tally, nowMs: number): string {
 function leftText(seconds: number | null): string {
   if (seconds === null) return '';
   return seconds === 0 ? ', done any moment' : `, about ${duration(seconds)} left`;
-}
-
-/** Columns that a terminal gives to a text: East Asian wide letters and emoji take two. */
-export function width(text: string): number {
-  let columns = 0;
-  for (const letter of text) {
-    const code = letter.codePointAt(0)!;
-    if (/\p{Mark}/u.test(letter)) continue;
-    columns += (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xffdc) || code >= 0x1f300 ? 2 : 1;
-  }
-  return columns;
-}
-
-/** Cut to so many columns, with an ellipsis where something is missing. */
-export function clip(text: string, columns: number): string {
-  if (width(text) <= columns) return text;
-  let [kept, used] = ['', 0];
-  for (const letter of text) {
-    used += width(letter);
-    if (used > columns - 1) break;
-    kept += letter;
-  }
-  return `${kept}…`;
 }

@@ -5,11 +5,12 @@
 import type { JournalEvent } from '../journal/write.ts';
 import type { Failure, RunEvent, RunSummary } from '../model/event.ts';
 import { describeReasons } from '../model/reason.ts';
-import type { Capacity } from '../schedule/slots.ts';
+import type { Capacity } from '../model/resources.ts';
+import { clip, width } from '../text/columns.ts';
 import { duration } from '../text/duration.ts';
 import { bold, cyan, dim, green, red, yellow } from '../text/style.ts';
 import type { Estimator } from './eta.ts';
-import { clip, nameWidth, type RunningRow, rowText, tallyText, width } from './rows.ts';
+import { nameWidth, type RunningRow, rowText, tallyText } from './rows.ts';
 
 export interface TerminalOptions {
   readonly stream: NodeJS.WriteStream;

@@ -4,10 +4,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, sha256 } from '../../cache/index.ts';
+import type { Code } from '../model/ingredients.ts';
 import { describeReasons, type Reason } from '../model/reason.ts';
 import { codeChanges } from '../plan/changes.ts';
 import { bundleToRun } from '../plan/code/bundle.ts';
-import { type Code, codeNow } from '../plan/code/digest.ts';
+import { codeNow } from '../plan/code/digest.ts';
 import { type Installed, installedStats, reinstalled, versionChanges } from '../plan/code/installed.ts';
 
 export interface Bundle {

@@ -3,15 +3,15 @@ import type { Entry, Key } from '../../cache/index.ts';
 import type { Executor } from '../exec/executor.ts';
 import type { Notes } from '../exec/local/pidFiles.ts';
 import type { Failure, Listener } from '../model/event.ts';
-import type { Node } from '../model/node.ts';
+import type { Code } from '../model/ingredients.ts';
+import type { Node, Pipeline } from '../model/node.ts';
+import type { Capacity } from '../model/resources.ts';
 import type { Surroundings } from '../plan/assess.ts';
 import type { PlanRequest } from '../plan/plan.ts';
 import type { Scheduler } from '../schedule/scheduler.ts';
-import type { Capacity } from '../schedule/slots.ts';
 import type { Places } from '../state/places.ts';
 import type { Bundles } from './bundles.ts';
 import type { Stopper } from './cancel.ts';
-import type { PendingEdit } from './edits.ts';
 import type { Claims } from './keyLocks.ts';
 import type { Giving } from './yielding.ts';
 
@@ -39,6 +39,23 @@ export interface Context extends RunRequest {
   readonly outcome: Record<'ran' | 'restored' | 'fresh' | 'failed', string[]>;
   /** By node. */
   readonly failures: Map<string, Failure>;
+}
+
+export interface Edit {
+  readonly pipeline: Pipeline;
+  /** The run's nodes as they are now. */
+  readonly nodes: readonly Node[];
+  readonly codes: ReadonlyMap<string, Code>;
+  readonly tools: ReadonlyMap<string, string>;
+  /** Nodes whose results would be of the past. */
+  readonly reached: ReadonlySet<string>;
+  /** All that needs them. */
+  readonly dependents: ReadonlySet<string>;
+}
+
+export interface PendingEdit extends Edit {
+  /** False: the run ends once what goes on has ended. */
+  readonly isTakenIn: boolean;
 }
 
 /** A run in which something is not fresh: it has a scheduler, and work under way. */

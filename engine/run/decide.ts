@@ -2,11 +2,11 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { StoreDamage } from '../../cache/index.ts';
+import { needsOf } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
 import type { Reason } from '../model/reason.ts';
 import type { NodeRecord, NodeState } from '../model/record.ts';
 import { type Assessment, assess } from '../plan/assess.ts';
-import { dependencies } from '../plan/plan.ts';
 import { impossible } from '../schedule/slots.ts';
 import { type Context, type Course, complete, completeFresh, failNode } from './context.ts';
 
@@ -14,7 +14,7 @@ import { type Context, type Course, complete, completeFresh, failNode } from './
 export function settleFresh(run: Context): Node[] {
   const selected = new Set(run.nodes.map(({ name }) => name));
   return run.nodes.filter((node) => {
-    if (dependencies(node).some((name) => selected.has(name) && !run.known.has(name))) return true;
+    if (needsOf(node).some((name) => selected.has(name) && !run.known.has(name))) return true;
     const assessed = assess(node, run.around, run.forced.has(node.name));
     if (!assessed.ok || assessed.value.verdict.state !== 'fresh') return true;
     completeFresh(run, node, assessed.value.key, assessed.value.verdict.record.outputs);

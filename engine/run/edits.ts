@@ -2,29 +2,11 @@
 // any more. Once all of these are at rest they are due again, as they are now; nothing else is disturbed. What runs already and only
 // depends on an edited node goes on: what that one makes may turn out to be the same.
 // An edit that changes which nodes there are, or who waits for whom, ends the run instead: the next one begins with the new graph.
-import type { Node, Pipeline } from '../model/node.ts';
-import type { Code } from '../plan/code/digest.ts';
-import { dependencies, outputsOnDisk } from '../plan/plan.ts';
-import { dependentOn } from '../watch/affected.ts';
+import { dependentOn, needsOf } from '../graph/order.ts';
+import type { Node } from '../model/node.ts';
+import { outputsOnDisk } from '../plan/plan.ts';
 import { createBundles } from './bundles.ts';
-import type { Course } from './context.ts';
-
-export interface Edit {
-  readonly pipeline: Pipeline;
-  /** The run's nodes as they are now. */
-  readonly nodes: readonly Node[];
-  readonly codes: ReadonlyMap<string, Code>;
-  readonly tools: ReadonlyMap<string, string>;
-  /** Nodes whose results would be of the past. */
-  readonly reached: ReadonlySet<string>;
-  /** All that needs them. */
-  readonly dependents: ReadonlySet<string>;
-}
-
-export interface PendingEdit extends Edit {
-  /** False: the run ends once what goes on has ended. */
-  readonly isTakenIn: boolean;
-}
+import type { Course, Edit } from './context.ts';
 
 /** A node that does not come to its safe point is killed then: what it would make is not wanted. */
 const GRACE_MS = 10_000;
@@ -79,6 +61,6 @@ const namesOf = ({ reached, dependents }: Edit) => new Set([...reached, ...depen
 
 function haveSameShape(before: readonly Node[], after: readonly Node[]): boolean {
   const shape = (nodes: readonly Node[]) =>
-    JSON.stringify(nodes.map((node) => [node.name, dependencies(node), node.resources]));
+    JSON.stringify(nodes.map((node) => [node.name, needsOf(node), node.resources]));
   return shape(before) === shape(after);
 }

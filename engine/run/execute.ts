@@ -4,18 +4,19 @@ import path from 'node:path';
 import type { Key } from '../../cache/index.ts';
 import { confirmRuns } from '../exec/eachMarkers.ts';
 import type { EachMessage, FromChild } from '../exec/protocol.ts';
-import type { Allotment, Failure } from '../model/event.ts';
+import type { Failure } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
-import { recordOf } from '../model/record.ts';
+import type { Allotment } from '../model/resources.ts';
 import { fail } from '../model/result.ts';
 import type { Assessment } from '../plan/assess.ts';
+import { recordOf } from '../state/records.ts';
+import { type Earlier, earlierTurns, forgetTurns, noteTurn } from '../state/turns.ts';
 import { type Course, complete, failNode, type Outputs } from './context.ts';
 import { isHeld, isReached } from './edits.ts';
 import { emptyStaging, prepareWorkplace, relay, runProcess, type Workplace } from './launch.ts';
 import { clearOutputs, type Finished, record, removeFolder, saveOutputs } from './publish.ts';
 import { eachJobOf } from './publishEach.ts';
 import { keepLog, NO_TRIES, nextTry, waitUnlessStopped } from './retry.ts';
-import { type Earlier, earlierTurns, forgetTurns, noteTurn } from './yielding.ts';
 
 /** `again` is called when another run on the same cache had the key: the verdict is due once more. */
 export async function executeNode(

@@ -6,14 +6,14 @@ import type { Declared } from '../exec/declared.ts';
 import { distrustRuns } from '../exec/eachMarkers.ts';
 import type { Executor, Launch } from '../exec/executor.ts';
 import type { EachJob, FromChild, ModuleJob } from '../exec/protocol.ts';
-import type { Allotment, Failure, Listener } from '../model/event.ts';
+import type { Failure, Listener } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
+import type { Allotment, Capacity } from '../model/resources.ts';
 import type { Assessment } from '../plan/assess.ts';
-import type { Capacity } from '../schedule/slots.ts';
-import { logPath, type Places } from '../state/places.ts';
+import { logPath, type Places, scratchOf } from '../state/places.ts';
+import { forgetTurns } from '../state/turns.ts';
 import { type Bundle, type Bundles, CodeChanged, type PackagesSince } from './bundles.ts';
 import type { Stopper } from './cancel.ts';
-import { forgetTurns } from './yielding.ts';
 
 export interface Workplace {
   readonly log: string;
@@ -22,11 +22,6 @@ export interface Workplace {
   readonly staging: string;
   /** Where each output is written. */
   readonly written: Readonly<Record<string, string>>;
-}
-
-/** By the key: what a node keeps there is of use to nothing else. */
-export function scratchOf({ scratch }: Places, { key }: Pick<Assessment, 'key'>): string {
-  return path.join(scratch, key.slice(0, 32));
 }
 
 /** Where a node works. A module's outputs go to staging, a shell command's to their place. */

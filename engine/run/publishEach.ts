@@ -6,10 +6,10 @@ import path from 'node:path';
 import { type Cache, type Entry, hashValue } from '../../cache/index.ts';
 import type { EachJob, EachOutput } from '../exec/protocol.ts';
 import type { Node } from '../model/node.ts';
-import { recordOf, stateOf } from '../model/record.ts';
 import type { Assessment } from '../plan/assess.ts';
 import type { Places } from '../state/places.ts';
 import { eachFolder } from '../state/places.ts';
+import { recordOf, stateOf } from '../state/records.ts';
 
 /** What a node's process needs to do only what is new; null for a shell command. */
 export function eachJobOf(

@@ -6,20 +6,22 @@ import { endLeftovers } from '../exec/local/orphans.ts';
 import { notesIn } from '../exec/local/pidFiles.ts';
 import type { Failure, RunSummary } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
-import { stateOf } from '../model/record.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { outputsOnDisk } from '../plan/plan.ts';
-import { runOrder, workOf } from '../schedule/makespan.ts';
+import { runOrder } from '../schedule/makespan.ts';
 import { createScheduler } from '../schedule/scheduler.ts';
+import { workOf } from '../schedule/work.ts';
+import { scratchOf } from '../state/places.ts';
+import { stateOf } from '../state/records.ts';
+import { earlierTurns } from '../state/turns.ts';
 import { createBundles } from './bundles.ts';
 import { createStopper, type Stopper } from './cancel.ts';
-import type { Context, Course, RunRequest } from './context.ts';
+import type { Context, Course, Edit, RunRequest } from './context.ts';
 import { settle, settleFresh } from './decide.ts';
-import { type Edit, isHeld, noteEdit, takeEditIn } from './edits.ts';
+import { isHeld, noteEdit, takeEditIn } from './edits.ts';
 import { executeNode } from './execute.ts';
 import { createClaims, noClaims } from './keyLocks.ts';
-import { scratchOf } from './launch.ts';
-import { createGiving, earlierTurns } from './yielding.ts';
+import { createGiving } from './yielding.ts';
 
 export type { RunRequest } from './context.ts';
 

@@ -1,7 +1,7 @@
 // How much work there is for cores and GPUs, task by task, and how long it takes at least: a task's work over the slots, and then
 // the shortest way from one of its nodes to the end.
 import type { Node } from '../model/node.ts';
-import type { Work } from './scheduler.ts';
+import type { Work } from './work.ts';
 
 export interface Loads {
   /** So many seconds of the node; negative to take them away. */

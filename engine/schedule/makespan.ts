@@ -1,11 +1,11 @@
 // How long what is to run will take on so many GPUs: the scheduler itself, with a clock that jumps; and beside it what no
 // schedule beats, the longest path and the work over what there is to do it (GPUs, cores).
+import { needsOf } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
-import { dependencies } from '../plan/plan.ts';
-import type { Work } from './scheduler.ts';
+import type { Capacity } from '../model/resources.ts';
 import { bestOrder, simulate } from './simulate.ts';
-import type { Capacity } from './slots.ts';
-import { type Durations, expectedSeconds, longestPaths } from './work.ts';
+import type { Work } from './work.ts';
+import { type Durations, workOf } from './work.ts';
 
 export interface Makespan {
   readonly gpus: number;
@@ -30,12 +30,6 @@ export function runOrder(work: Work): ReadonlyMap<string, number> {
   return bestOrder(work, Math.max(lowerBound(work), wholeBound(work)));
 }
 
-export function workOf(nodes: readonly Node[], durations: Durations, capacity: Capacity): Work {
-  const seconds = expectedSeconds(nodes, durations);
-  const dependents = dependentsAmong(nodes);
-  return { nodes, dependents, seconds, paths: longestPaths(nodes, dependents, seconds), capacity };
-}
-
 /** max(work / GPUs, work / cores, critical path). */
 function lowerBound({ nodes, seconds, paths, capacity: { gpus, cores } }: Work): number {
   const over = (want: (node: Node) => number, there: number) =>
@@ -48,12 +42,6 @@ function lowerBound({ nodes, seconds, paths, capacity: { gpus, cores } }: Work):
     over(({ resources }) => resources.gpu, gpus.length),
     over(({ resources }) => resources.cpu, cores),
   );
-}
-
-export function dependentsAmong(nodes: readonly Node[]): Map<string, string[]> {
-  const dependents = new Map<string, string[]>(nodes.map(({ name }) => [name, []]));
-  for (const node of nodes) for (const name of dependencies(node)) dependents.get(name)?.push(node.name);
-  return dependents;
 }
 
 /** A machine with this many GPUs, and cores and memory enough to feed them all at once, as such machines have. */
@@ -91,7 +79,7 @@ function earliestStarts(nodes: readonly Node[], seconds: ReadonlyMap<string, num
   const ends = new Map<string, number>();
   const starts = new Map<string, number>();
   for (const node of nodes) {
-    const start = Math.max(0, ...dependencies(node).map((name) => ends.get(name) ?? 0));
+    const start = Math.max(0, ...needsOf(node).map((name) => ends.get(name) ?? 0));
     starts.set(node.name, start);
     ends.set(node.name, start + seconds.get(node.name)!);
   }

@@ -1,6 +1,7 @@
 // Nodes that wait for slots. Those with equal needs stand in one line: when the first of a line does not fit, none behind it is
 // asked, so that thousands behind a pool of one cost nothing.
-import type { Node, Resources } from '../model/node.ts';
+import type { Node } from '../model/node.ts';
+import type { Resources } from '../model/resources.ts';
 
 export interface Line {
   readonly resources: Resources;

@@ -3,24 +3,14 @@
 //
 // What waits longest-path-first may pass a node that does not fit, but not for ever: once so many have passed the first in
 // the queue, what frees up is kept for it. Others start only where they end before it could, or take nothing that it needs.
-import type { Allotment } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
+import type { Allotment } from '../model/resources.ts';
 import { createLoads } from './lowerBound.ts';
 import { type Advice, giveWay, shortestTurn } from './preempt.ts';
 import { createQueue, type Line } from './queue.ts';
-import { type Capacity, createSlots } from './slots.ts';
+import { createSlots } from './slots.ts';
 import { createTurns, type Turn } from './turns.ts';
-
-/** What is to run. `nodes` in an order in which they can run. */
-export interface Work {
-  readonly nodes: readonly Node[];
-  readonly dependents: ReadonlyMap<string, readonly string[]>;
-  /** What each is expected to take. */
-  readonly seconds: ReadonlyMap<string, number>;
-  /** From the start of each to the end of all that waits for it. */
-  readonly paths: ReadonlyMap<string, number>;
-  readonly capacity: Capacity;
-}
+import type { Work } from './work.ts';
 
 export interface Scheduler {
   /** Nodes whose dependencies are all done and whose verdict is now due, in order. Each is returned once. */

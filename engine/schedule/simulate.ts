@@ -2,9 +2,10 @@
 // where the plain rule (longest remaining path first) leaves GPUs idle at the end, as it does when few long nodes that cannot
 // be cut meet many GPUs: orders near to it are tried, and the best is kept. Nothing is left to chance: the same run gets the
 // same order.
-import type { Allotment } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
-import { createScheduler, type Work } from './scheduler.ts';
+import type { Allotment } from '../model/resources.ts';
+import { createScheduler } from './scheduler.ts';
+import type { Work } from './work.ts';
 
 type Priority = ReadonlyMap<string, number>;
 

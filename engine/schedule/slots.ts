@@ -1,16 +1,6 @@
 // Slots: how much of each resource is free, and which GPU a node gets. Pure bookkeeping; nothing is started here.
-import type { Allotment } from '../model/event.ts';
-import type { Node, Resources } from '../model/node.ts';
-
-export interface Capacity {
-  readonly cores: number;
-  readonly memoryBytes: number;
-  /** GPU indices that may be used, the one to prefer first. */
-  readonly gpus: readonly number[];
-  /** What CUDA_VISIBLE_DEVICES calls those that it does not call by their index. */
-  readonly gpuNames?: Readonly<Record<number, string>>;
-  readonly pools: Readonly<Record<string, number>>;
-}
+import type { Node } from '../model/node.ts';
+import type { Allotment, Capacity, Resources } from '../model/resources.ts';
 
 export interface Slots {
   /** Takes what a node asks for, or returns null when it is not free now. A wish beyond the machine is cut down to it. */

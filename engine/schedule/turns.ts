@@ -1,7 +1,7 @@
 // How long nodes have run, over all their turns, and how long they are still expected to. Told the time in seconds, it asks no
 // clock: a run and its rehearsal keep the same book.
-import type { Allotment } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
+import type { Allotment } from '../model/resources.ts';
 
 /** A node on its slots. */
 export interface Turn {

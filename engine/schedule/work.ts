@@ -1,8 +1,28 @@
-// Longest remaining path: how long it takes from the start of a node to the end of all that waits for it.
+// What is to run, with what it is expected to take: durations, and the longest path from the start of each node to the end of all
+// that waits for it.
+import { needsOf } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
+import type { Capacity } from '../model/resources.ts';
 
 /** Seconds a node is expected to take: what it last took, else its declared duration, else null. */
 export type Durations = (node: Node) => number | null;
+
+/** What is to run. `nodes` in an order in which they can run. */
+export interface Work {
+  readonly nodes: readonly Node[];
+  readonly dependents: ReadonlyMap<string, readonly string[]>;
+  /** What each is expected to take. */
+  readonly seconds: ReadonlyMap<string, number>;
+  /** From the start of each to the end of all that waits for it. */
+  readonly paths: ReadonlyMap<string, number>;
+  readonly capacity: Capacity;
+}
+
+export function workOf(nodes: readonly Node[], durations: Durations, capacity: Capacity): Work {
+  const seconds = expectedSeconds(nodes, durations);
+  const dependents = dependentsAmong(nodes);
+  return { nodes, dependents, seconds, paths: longestPaths(nodes, dependents, seconds), capacity };
+}
 
 /** Seconds of the longest path that starts with each node. `nodes` in an order in which they can run. */
 export function longestPaths(
@@ -51,4 +71,10 @@ export function shortOf(known: Iterable<number>): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+export function dependentsAmong(nodes: readonly Node[]): Map<string, string[]> {
+  const dependents = new Map<string, string[]>(nodes.map(({ name }) => [name, []]));
+  for (const node of nodes) for (const name of needsOf(node)) dependents.get(name)?.push(node.name);
+  return dependents;
 }

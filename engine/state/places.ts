@@ -53,3 +53,8 @@ export function eachFolder(places: Places, node: string): string {
 }
 
 const digestOf = (text: string, length: number) => createHash('sha256').update(text).digest('hex').slice(0, length);
+
+/** By the key: what a node keeps there is of use to nothing else. */
+export function scratchOf({ scratch }: Places, { key }: { readonly key: string }): string {
+  return path.join(scratch, key.slice(0, 32));
+}

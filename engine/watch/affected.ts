@@ -1,6 +1,5 @@
 // Which nodes an edit reaches: pure. A comment in a task's file reaches none.
 import type { Node } from '../model/node.ts';
-import { dependencies } from '../plan/plan.ts';
 
 export interface Version {
   readonly nodes: readonly Node[];
@@ -14,15 +13,6 @@ export function affectedBy(before: Version, after: Version): Set<string> {
   return new Set(
     before.nodes.filter((node) => now.get(node.name) !== definition(node, before.codes)).map(({ name }) => name),
   );
-}
-
-/** Nodes that wait for these, directly or not; `nodes` in an order in which they can run. */
-export function dependentOn(names: ReadonlySet<string>, nodes: readonly Node[]): Set<string> {
-  const found = new Set<string>();
-  for (const node of nodes) {
-    if (dependencies(node).some((name) => names.has(name) || found.has(name))) found.add(node.name);
-  }
-  return found;
 }
 
 function definition({ action, params, inputs, outputs, env, tools }: Node, codes: Version['codes']): string {

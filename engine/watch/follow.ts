@@ -1,11 +1,12 @@
 // Follows edits while a run goes on: what the project is now is compared with what the run goes by, and the run is told.
 import path from 'node:path';
 import type { Cache } from '../../cache/index.ts';
+import { dependentOn } from '../graph/order.ts';
+import type { Code } from '../model/ingredients.ts';
 import type { Node } from '../model/node.ts';
-import type { Code } from '../plan/code/digest.ts';
-import type { Edit } from '../run/edits.ts';
+import type { Edit } from '../run/context.ts';
 import type { Run } from '../run/run.ts';
-import { affectedBy, dependentOn, type Version } from './affected.ts';
+import { affectedBy, type Version } from './affected.ts';
 
 /** What the files say now. */
 export type Project = Omit<Edit, 'reached' | 'dependents'>;

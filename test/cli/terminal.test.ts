@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { RunEvent } from '../../engine/model/event.ts';
 import { createEstimator } from '../../engine/report/eta.ts';
-import { clip, tallyText, width } from '../../engine/report/rows.ts';
+import { tallyText } from '../../engine/report/rows.ts';
 import { terminalReport } from '../../engine/report/terminal.ts';
+import { clip, width } from '../../engine/text/columns.ts';
 
 /** A control sequence of those that we use, or a letter. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what a terminal reads.

@@ -2,7 +2,6 @@
 // every parameter, its largest value and its product with a random direction. Golden numbers are written by
 // test/oracles/learning/published.py, whose networks it compares with torchvision's and timm's. DAG_TORCH=all compares every value
 // of every gradient with PyTorch as well, a network of each family.
-
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

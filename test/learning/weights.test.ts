@@ -1,5 +1,4 @@
 // Weights from elsewhere: what is taken, what is replaced, and what is said of the rest.
-
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

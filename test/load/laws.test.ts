@@ -1,8 +1,8 @@
 // Laws that hold for any matrix and any text.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { nearest } from '../../engine/load/diagnostic.ts';
 import { type Part, parseTemplate, printTemplate, type Reference } from '../../engine/load/reference.ts';
+import { nearest } from '../../engine/text/nearest.ts';
 import { parseBytes, parseDuration } from '../../engine/text/units.ts';
 import { load, node, paths } from './rig.ts';
 

@@ -1,5 +1,6 @@
 // A node as plain data for tests of the scheduler and the planner: everything has a default.
-import type { Node, Resources } from '../../engine/model/node.ts';
+import type { Node } from '../../engine/model/node.ts';
+import type { Resources } from '../../engine/model/resources.ts';
 
 export const noResources: Resources = {
   cpu: 1,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Node } from '../../engine/model/node.ts';
+import type { Capacity } from '../../engine/model/resources.ts';
 import { createScheduler, type Scheduler } from '../../engine/schedule/scheduler.ts';
-import type { Capacity } from '../../engine/schedule/slots.ts';
 import { expectedSeconds, longestPaths } from '../../engine/schedule/work.ts';
 import { testNode } from '../rigs/node.ts';
 

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Allotment } from '../../engine/model/event.ts';
-import type { Resources } from '../../engine/model/node.ts';
-import { type Capacity, createSlots, impossible } from '../../engine/schedule/slots.ts';
+import type { Allotment, Capacity, Resources } from '../../engine/model/resources.ts';
+import { createSlots, impossible } from '../../engine/schedule/slots.ts';
 import { noResources } from '../rigs/node.ts';
 
 const machine: Capacity = { cores: 4, memoryBytes: 100, gpus: [0, 1], pools: { disk: 1 } };

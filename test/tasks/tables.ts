@@ -1,5 +1,4 @@
 // Small tables for the tests of tasks that work on predictions: metadata, labels and predictions drawn from a seed.
-
 import { CLASSES } from '../../tasks/classes.ts';
 import { createRandom } from '../../tasks/learning/random.ts';
 import { createMetadata, type MetadataRow } from '../../tasks/tables/metadata.ts';

@@ -16,8 +16,9 @@ import {
   selectNodes,
   waitingFor,
 } from '../../project/session.ts';
+import { UsageError } from '../../project/usageError.ts';
 import { bold, dim } from '../../text/style.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 
 interface AcceptFlags extends CommonFlags {
   readonly reason?: string;

@@ -7,17 +7,20 @@ import { machineCapacity } from '../../exec/local/machine.ts';
 import type { Node } from '../../model/node.ts';
 import { describeReasons } from '../../model/reason.ts';
 import type { NodeRecord } from '../../model/record.ts';
+import type { Capacity } from '../../model/resources.ts';
 import { type Assessment, assess } from '../../plan/assess.ts';
 import { outputsOnDisk } from '../../plan/plan.ts';
 import { type CommonFlags, type Knowledge, learn, type Session, selectNodes } from '../../project/session.ts';
+import { UsageError } from '../../project/usageError.ts';
 import { createBundles } from '../../run/bundles.ts';
 import { createStopper } from '../../run/cancel.ts';
 import { type AuditOutcome, rerunNode } from '../../run/rerun.ts';
-import { type Capacity, createSlots } from '../../schedule/slots.ts';
+import { createSlots } from '../../schedule/slots.ts';
+import { tailOf } from '../../state/logs.ts';
 import { duration } from '../../text/duration.ts';
 import { bold, dim, green, red } from '../../text/style.ts';
-import { EXIT, UsageError } from '../exit.ts';
-import { onSignals, tailOf } from './run.ts';
+import { EXIT } from '../exit.ts';
+import { onSignals } from '../signals.ts';
 
 interface Ready {
   readonly node: Node;

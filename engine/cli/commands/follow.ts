@@ -4,13 +4,14 @@ import { currentRun } from '../../journal/current.ts';
 import { lockHolder } from '../../journal/holder.ts';
 import { parseLines } from '../../journal/read.ts';
 import { tailLines } from '../../journal/tail.ts';
+import type { Capacity } from '../../model/resources.ts';
 import { asRun, type CommonFlags, openSession, projectRoot, selectNodes } from '../../project/session.ts';
+import { estimatorFor } from '../../report/estimate.ts';
 import type { Estimator } from '../../report/eta.ts';
 import { terminalReport } from '../../report/terminal.ts';
-import type { Capacity } from '../../schedule/slots.ts';
+import { tailOf } from '../../state/logs.ts';
 import { placesOf } from '../../state/places.ts';
 import { EXIT } from '../exit.ts';
-import { estimatorFor, tailOf } from './run.ts';
 
 export const POLL_MS = 200;
 export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, POLL_MS));

@@ -4,17 +4,19 @@ import type { Cache, Collection, Entry, Key } from '../../../cache/index.ts';
 import { runIds } from '../../journal/read.ts';
 import { snapshots } from '../../journal/snapshot.ts';
 import { readUsage, type Usage } from '../../journal/usage.ts';
-import { type NodeRecord, type NodeState, recordOf, stateOf } from '../../model/record.ts';
+import type { NodeRecord, NodeState } from '../../model/record.ts';
 import { collectLeftovers } from '../../project/collectGarbage.ts';
 import { chooseDropped, type Limits, type Result } from '../../project/retention.ts';
 import { findRun, knownRuns } from '../../project/runNames.ts';
 import { type CommonFlags, openSession, type Session, selectNames } from '../../project/session.ts';
+import { UsageError } from '../../project/usageError.ts';
 import type { Leftover, LeftoverKind } from '../../state/garbage.ts';
 import { listPins, type Pin, removePins, setPins } from '../../state/pins.ts';
 import { nodeOfId } from '../../state/projectView.ts';
+import { recordOf, stateOf } from '../../state/records.ts';
 import { bold, dim, yellow } from '../../text/style.ts';
 import { parseBytes, parseDuration } from '../../text/units.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 
 interface GcFlags extends CommonFlags {
   readonly maxSize?: string;

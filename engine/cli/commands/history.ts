@@ -4,10 +4,11 @@ import { type Journal, readJournal, runIds } from '../../journal/read.ts';
 import { happenings, type NodeHappening, type PastRun, pastRun } from '../../journal/runs.ts';
 import { describeReason, describeReasons } from '../../model/reason.ts';
 import { type CommonFlags, loadProject, projectRoot, selectNames } from '../../project/session.ts';
+import { UsageError } from '../../project/usageError.ts';
 import { placesOf } from '../../state/places.ts';
 import { duration, localTime } from '../../text/duration.ts';
 import { bold, dim, green, red, yellow } from '../../text/style.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 
 interface HistoryFlags extends CommonFlags {
   readonly last?: number;

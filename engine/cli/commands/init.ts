@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fail, ok, type Result } from '../../model/result.ts';
 import type { CommonFlags } from '../../project/session.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { UsageError } from '../../project/usageError.ts';
+import { EXIT } from '../exit.ts';
 import { schema } from './schema.ts';
 
 export interface InitTrouble {

@@ -5,9 +5,10 @@ import { lockHolder } from '../../journal/holder.ts';
 import { parseLines } from '../../journal/read.ts';
 import { tailFile, tailLines } from '../../journal/tail.ts';
 import { type CommonFlags, loadProject, selectNames } from '../../project/session.ts';
+import { UsageError } from '../../project/usageError.ts';
 import { logPath, type Places, placesOf } from '../../state/places.ts';
 import { bold, dim } from '../../text/style.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 import { pause } from './follow.ts';
 
 interface LogFlags extends CommonFlags {

@@ -2,7 +2,6 @@
 import { machineCapacity } from '../../exec/local/machine.ts';
 import type { Node } from '../../model/node.ts';
 import { describeReasons } from '../../model/reason.ts';
-import { stateOf } from '../../model/record.ts';
 import { type MissingSource, type Planned, plan } from '../../plan/plan.ts';
 import {
   type CommonFlags,
@@ -14,6 +13,7 @@ import {
   selectNodes,
 } from '../../project/session.ts';
 import { GPU_COUNTS, type Makespan, machineWith, makespan } from '../../schedule/makespan.ts';
+import { stateOf } from '../../state/records.ts';
 import { duration } from '../../text/duration.ts';
 import { bold, dim, green, yellow } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';

@@ -1,7 +1,6 @@
 // dag run: build what is stale among the selected nodes.
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
-import { acquireLock, type Cache } from '../../../cache/index.ts';
+import { acquireLock } from '../../../cache/index.ts';
 import type { Executor } from '../../exec/executor.ts';
 import { createLocalExecutor } from '../../exec/local/local.ts';
 import { machineCapacity } from '../../exec/local/machine.ts';
@@ -9,10 +8,9 @@ import type { Notes } from '../../exec/local/pidFiles.ts';
 import { findStrace } from '../../exec/local/strace.ts';
 import { journalTo, newRunId, type RunHeader } from '../../journal/write.ts';
 import type { Listener, RunEvent } from '../../model/event.ts';
+import type { Code } from '../../model/ingredients.ts';
 import type { Node } from '../../model/node.ts';
-import { stateOf } from '../../model/record.ts';
-import { type Code, codeFiles } from '../../plan/code/digest.ts';
-import { dependencies } from '../../plan/plan.ts';
+import { codeFiles } from '../../plan/code/digest.ts';
 import {
   type CommonFlags,
   checkSources,
@@ -23,13 +21,15 @@ import {
   selectNodes,
   waitingFor,
 } from '../../project/session.ts';
-import { createEstimator, type Estimator } from '../../report/eta.ts';
+import { UsageError } from '../../project/usageError.ts';
+import { estimatorFor } from '../../report/estimate.ts';
 import { terminalReport } from '../../report/terminal.ts';
 import { type Outcome, startRun } from '../../run/run.ts';
-import type { Capacity } from '../../schedule/slots.ts';
+import { tailOf } from '../../state/logs.ts';
 import type { QuietAnswer } from '../../state/noop.ts';
 import type { Followed } from '../../watch/follow.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
+import { onSignals } from '../signals.ts';
 import { leaveQuiet } from './noop.ts';
 
 export interface RunFlags extends CommonFlags {
@@ -138,72 +138,6 @@ function together(listeners: readonly Listener[]): Listener {
 /** How the run was asked for, for the journal: others see it in history, and can load the pipeline as this run did. */
 export function headerOf({ set }: Pick<CommonFlags, 'set'>): RunHeader {
   return { words: process.argv.slice(2), pid: process.pid, set };
-}
-
-export function estimatorFor(
-  cache: Cache,
-  nodes: readonly Node[],
-  names: readonly string[],
-  capacity: Capacity,
-): Estimator {
-  const wanted = new Set(names);
-  const expected = nodes
-    .filter(({ name }) => wanted.has(name))
-    .map((node) => ({
-      name: node.name,
-      task: node.task,
-      seconds: stateOf(cache, node.name)?.seconds ?? node.durationSeconds,
-      cores: node.resources.cpu,
-      gpus: capacity.gpus.length > 0 ? node.resources.gpu : 0,
-      needs: dependencies(node),
-    }));
-  return createEstimator(expected, capacity);
-}
-
-const STOPPING = 'stopping: running nodes end at their next safe point; press Ctrl-C again to kill them';
-
-/**
- * Ctrl-C, SIGTERM and SIGHUP: once to stop, twice to kill. SIGQUIT (Ctrl-\\, `dag stop --now`) kills at once.
- * Returns what takes the handlers away.
- */
-export function onSignals(stop: () => void, say: (message: string) => void): () => void {
-  let calls = 0;
-  const ask = () => {
-    calls++;
-    say(calls === 1 ? STOPPING : 'killing');
-    stop();
-  };
-  const kill = () => {
-    calls += 2;
-    say('killing');
-    stop();
-    stop();
-  };
-  const handlers = { SIGINT: ask, SIGTERM: ask, SIGHUP: ask, SIGQUIT: kill } as const;
-  for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
-  return () => {
-    for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler);
-  };
-}
-
-const TAIL_BYTES = 65_536;
-
-/** The last lines of a log; none where there is no log, since a node's failure must be told in any case. */
-export function tailOf(log: string, lines: number): string[] {
-  try {
-    const file = openSync(log, 'r');
-    try {
-      const { size } = fstatSync(file);
-      const bytes = Buffer.alloc(Math.min(size, TAIL_BYTES));
-      readSync(file, bytes, 0, bytes.length, size - bytes.length);
-      const text = bytes.toString('utf8').trimEnd();
-      return text === '' ? [] : text.split('\n').slice(-lines);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return [];
-  }
 }
 
 /** Wrong data is 2 where nothing else went wrong; a program that failed is 1. */

@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import { acquireLock, type LockOwner } from '../../../cache/index.ts';
 import { lockHolder } from '../../journal/holder.ts';
 import { type CommonFlags, projectRoot } from '../../project/session.ts';
+import { UsageError } from '../../project/usageError.ts';
 import { placesOf } from '../../state/places.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 
 interface StopFlags extends CommonFlags {
   readonly now?: boolean;

@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { acquireLock, type Entry, type Verification } from '../../../cache/index.ts';
 import type { Node } from '../../model/node.ts';
-import { type NodeRecord, recordOf, stateOf } from '../../model/record.ts';
+import type { NodeRecord } from '../../model/record.ts';
 import { type CommonFlags, openSession, type Session, selectNames, waitingFor } from '../../project/session.ts';
+import { recordOf, stateOf } from '../../state/records.ts';
 import { bold, dim, green, red, yellow } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';
 

@@ -2,11 +2,12 @@
 // at once, and nothing else is disturbed (engine/run/edits.ts).
 import { filesRead } from '../../plan/code/digest.ts';
 import { learn, openSession, pipelineFile, projectNow, type Session, selectNodes } from '../../project/session.ts';
+import { UsageError } from '../../project/usageError.ts';
 import { dim } from '../../text/style.ts';
 import { filesToWatch, type Watched } from '../../watch/files.ts';
 import { createFollower, type Follower } from '../../watch/follow.ts';
 import { createWatcher } from '../../watch/watcher.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 import { type RunFlags, runSelected } from './run.ts';
 
 /** Returns when it is interrupted, with 0. */

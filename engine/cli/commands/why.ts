@@ -1,14 +1,16 @@
 // dag why NODE: every reason that a node is stale, with old and new value; or, when it is fresh, why it last ran.
 import { readJournal, runIds } from '../../journal/read.ts';
 import { describeReason } from '../../model/reason.ts';
-import { type Acceptance, recordOf, stateOf } from '../../model/record.ts';
+import type { Acceptance } from '../../model/record.ts';
 import type { Planned } from '../../plan/plan.ts';
 import { type CommonFlags, openSession, type Session, selectNames } from '../../project/session.ts';
-import { scratchOf } from '../../run/launch.ts';
-import { earlierTurns } from '../../run/yielding.ts';
+import { UsageError } from '../../project/usageError.ts';
+import { scratchOf } from '../../state/places.ts';
+import { recordOf, stateOf } from '../../state/records.ts';
+import { earlierTurns } from '../../state/turns.ts';
 import { duration, localTime } from '../../text/duration.ts';
 import { bold, yellow } from '../../text/style.ts';
-import { EXIT, UsageError } from '../exit.ts';
+import { EXIT } from '../exit.ts';
 import { planSelected } from './plan.ts';
 
 export async function whyCommand(selector: string, flags: CommonFlags): Promise<number> {

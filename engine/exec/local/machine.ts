@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import os from 'node:os';
 import { promisify } from 'node:util';
-import type { Capacity } from '../../schedule/slots.ts';
+import type { Capacity } from '../../model/resources.ts';
 
 export interface CapacityRequest {
   /** How many single-core nodes may run at once; the number of cores by default. */

@@ -8,6 +8,7 @@ import { lstatSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache } from '../../../cache/index.ts';
 import { sha256 } from '../../../cache/index.ts';
+import type { Code } from '../../model/ingredients.ts';
 import type { Node } from '../../model/node.ts';
 import { fail, ok, type Result } from '../../model/result.ts';
 import { bundleOptions, type PackageUse, packagesOutside } from './bundle.ts';
@@ -15,16 +16,6 @@ import type { Installed } from './installed.ts';
 import { packageVersions } from './packages.ts';
 import { areFound, foundBy, foundPackages, linksTo, realPlace, versionFiles } from './resolution.ts';
 import { deciding, NAMELESS, namelessImports, requiredBy } from './unresolved.ts';
-
-export interface Code {
-  readonly digest: string;
-  /** Each source file that the bundle contains code of → digest of that code, to name what changed. */
-  readonly files: Readonly<Record<string, string>>;
-  /** Each imported npm package → version and digest of its dependencies' versions. */
-  readonly packages: Readonly<Record<string, string>>;
-  /** Code that is not in the digest. */
-  readonly warnings?: readonly string[];
-}
 
 interface Remembered {
   readonly format: number;

@@ -1,0 +1,6 @@
+// What the engine keeps in the cache about nodes: a record per key (the result), a state per node name (its latest run).
+import type { Cache, Key } from '../../cache/index.ts';
+import type { NodeRecord, NodeState } from '../model/record.ts';
+
+export const recordOf = (cache: Cache, key: Key) => cache.get('records', key) as NodeRecord | undefined;
+export const stateOf = (cache: Cache, node: string) => cache.get('nodes', node) as NodeState | undefined;
