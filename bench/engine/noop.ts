@@ -3,8 +3,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { runSelected } from '../../engine/cli/commands/run.ts';
 import type { Executor, Launch } from '../../engine/exec/executor.ts';
+import { createLocalExecutor } from '../../engine/exec/local/local.ts';
+import { runSelected } from '../../engine/project/run.ts';
 import { openSession } from '../../engine/project/session.ts';
 import { writeProject } from './graph.ts';
 import { cost, least, peakMb } from './measure.ts';
@@ -40,7 +41,7 @@ export function benchNoop(nodes: number, layers: number, dag: string, keep: stri
 export async function buildGraph(root: string): Promise<void> {
   const session = openSession({ directory: root, set: [] });
   try {
-    const { summary } = await runSelected(session, [], { set: [], jobs: 2 }, { createExecutor: () => writer(root) });
+    const { summary } = await runSelected(session, [], { set: [], jobs: 2 }, { executor: writer(root) });
     if (!summary.ok) throw new Error('the graph was not built');
   } finally {
     await session.cache.close();
@@ -50,11 +51,11 @@ export async function buildGraph(root: string): Promise<void> {
 /** Each command of the graph ends in `> OUTPUT`. */
 function writer(root: string): Executor {
   return {
+    ...createLocalExecutor(root),
     launch({ work }: Launch) {
       const output = work.kind === 'shell' ? work.command.split('> ').at(-1)! : '';
       writeFileSync(path.join(root, output), `${output}\n`);
       return { ended: Promise.resolve(null), stop: () => {}, kill: () => {} };
     },
-    close: () => {},
   };
 }

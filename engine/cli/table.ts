@@ -1,7 +1,7 @@
 // Every command of the command line as data: its words, options and examples, and the file that does it, loaded when it
 // is asked for. `main.ts` makes a program of this list; help pages and completion are made from it too.
+import type { RunFlags } from '../project/run.ts';
 import { UsageError } from '../project/usageError.ts';
-import type { RunFlags } from './commands/run.ts';
 
 export interface Flags extends RunFlags {
   readonly format?: string;

@@ -57,14 +57,18 @@ export type ToChild =
   | { readonly type: 'stop'; readonly reason: string }
   | { readonly type: 'indexed' };
 
-export type FromChild =
+/** What a node says while it runs. */
+export type NodeMessage =
   | { readonly type: 'progress'; readonly done: number; readonly total: number; readonly unit: string }
   | { readonly type: 'metric'; readonly name: string; readonly value: number; readonly step: number | null }
   | { readonly type: 'warn'; readonly message: string }
   /** A new process has imported the module, and with it its packages. */
   | { readonly type: 'loaded' }
+  | EachMessage;
+
+export type FromChild =
+  | NodeMessage
   /** Asks for `indexed` once the cache's index has on the disk what the engine knows. */
   | { readonly type: 'index' }
-  | EachMessage
   | { readonly type: 'done'; readonly rssBytes: number }
   | { readonly type: 'error'; readonly kind: 'input' | 'task' | 'interrupted'; readonly message: string };

@@ -19,5 +19,5 @@ export async function currentRun(places: { lock: string; journals: string }): Pr
 
 /** A process may run more than once (`dag watch`); of an earlier life of its PID the journal has no end either way. */
 function isFinished(folder: string, id: string): boolean {
-  return readJournal(folder, id, (text) => text.includes('"type":"run-finished"')).lines.length > 0;
+  return readJournal(folder, id, (text) => text.includes('"type":"run-finished"')).events.length > 0;
 }

@@ -1,6 +1,5 @@
 // How nodes failed last, where nothing better has happened to them since.
 import { readJournal, runIds } from './read.ts';
-import type { Line } from './write.ts';
 
 export interface LastFailure {
   readonly at: string;
@@ -19,18 +18,12 @@ export function lastFailures(folder: string, nodes: Iterable<string>): Map<strin
   const found = new Map<string, LastFailure>();
   for (const id of runIds(folder).reverse().slice(0, MOST_RUNS)) {
     if (open.size === 0) break;
-    for (const line of readJournal(folder, id, (text) => ENDS.test(text)).lines.toReversed()) {
-      for (const node of nodesOf(line)) {
-        if (!open.delete(node) || line.type !== 'node-failed') continue;
-        if (line.failure.kind === 'interrupted') open.add(node);
-        else found.set(node, { at: line.at, message: line.failure.message, log: line.failure.log ?? null });
-      }
+    for (const event of readJournal(folder, id, (text) => ENDS.test(text)).events.toReversed()) {
+      if (!('node' in event) || !open.delete(event.node) || event.type !== 'node-failed') continue;
+      const { node, failure, at } = event;
+      if (failure.kind === 'interrupted') open.add(node);
+      else found.set(node, { at, message: failure.message, log: failure.log ?? null });
     }
   }
   return found;
-}
-
-function nodesOf(line: Line): string[] {
-  if (line.type === 'nodes-fresh') return Object.keys(line.nodes);
-  return 'node' in line ? [line.node] : [];
 }

@@ -10,9 +10,9 @@ export async function runningNodes({ lock, journals }: Places): Promise<Map<stri
   const running = new Map<string, string>();
   const current = await currentRun({ lock, journals });
   if (!current) return running;
-  for (const line of readJournal(journals, current.id, (text) => MATTERS.test(text)).lines) {
-    if (line.type === 'node-started') running.set(line.node, line.at);
-    else if ('node' in line) running.delete(line.node);
+  for (const event of readJournal(journals, current.id, (text) => MATTERS.test(text)).events) {
+    if (event.type === 'node-started') running.set(event.node, event.at);
+    else if ('node' in event && event.type !== 'node-metric') running.delete(event.node);
   }
   return running;
 }

@@ -1,8 +1,9 @@
 // Runs as a person thinks of them: when, what was asked, how it went. Made from journals; pure but for the reading.
 import type { Reason } from '../model/reason.ts';
 import type { Acceptance } from '../model/record.ts';
+import type { PastEvent } from './decode.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import type { Journal } from './read.ts';
-import type { Line, Metrics } from './write.ts';
 
 export type RunResult = 'done' | 'failed' | 'stopped' | 'running' | 'died';
 
@@ -25,12 +26,12 @@ export interface PastRun {
 }
 
 /** Null for a journal without a run in it (an acceptance). `running`: the PID of the run that goes on now. */
-export function pastRun({ id, lines }: Journal, running: number | null): PastRun | null {
-  const start = lines.find((line) => line.type === 'run-started');
+export function pastRun({ id, events }: Journal, running: number | null): PastRun | null {
+  const start = events.find((event) => event.type === 'run-started');
   if (start?.type !== 'run-started') return null;
-  const end = lines.findLast((line) => line.type === 'run-finished');
+  const end = events.findLast((event) => event.type === 'run-finished');
   const { at, profile, words, set, pid } = start;
-  const ends = [...lastEnds(lines).values()];
+  const ends = [...lastEnds(events).values()];
   const count = (wanted: End) => ends.filter((end) => end === wanted).length;
   const stopped = count('stopped');
   const shared = { stopped, id, startedAt: at, profile, words, set, pid };
@@ -48,21 +49,21 @@ export function pastRun({ id, lines }: Journal, running: number | null): PastRun
     restored: count('restored'),
     fresh: count('fresh'),
     failed: count('failed'),
-    seconds: (Date.parse(lines.at(-1)!.at) - Date.parse(at)) / 1000,
+    seconds: (Date.parse(events.at(-1)!.at) - Date.parse(at)) / 1000,
   };
 }
 
 type End = 'ran' | 'restored' | 'fresh' | 'failed' | 'stopped';
 
 /** How each node ended that has; one that an edit reached afterwards has not. */
-function lastEnds(lines: readonly Line[]): Map<string, End> {
+function lastEnds(events: readonly PastEvent[]): Map<string, End> {
   const ends = new Map<string, End>();
-  for (const line of lines) {
-    if (line.type === 'nodes-fresh') for (const name of Object.keys(line.nodes)) ends.set(name, 'fresh');
-    if (line.type === 'nodes-reopened') for (const name of line.nodes) ends.delete(name);
-    if (line.type === 'node-done') ends.set(line.node, 'ran');
-    if (line.type === 'node-restored') ends.set(line.node, 'restored');
-    if (line.type === 'node-failed') ends.set(line.node, line.failure.kind === 'interrupted' ? 'stopped' : 'failed');
+  for (const event of events) {
+    if (event.type === 'node-fresh') ends.set(event.node, 'fresh');
+    if (event.type === 'nodes-reopened') for (const name of event.nodes) ends.delete(name);
+    if (event.type === 'node-done') ends.set(event.node, 'ran');
+    if (event.type === 'node-restored') ends.set(event.node, 'restored');
+    if (event.type === 'node-failed') ends.set(event.node, event.failure.kind === 'interrupted' ? 'stopped' : 'failed');
   }
   return ends;
 }
@@ -81,25 +82,27 @@ export type NodeHappening =
   | { readonly kind: 'accepted'; readonly run: string; readonly at: string; readonly acceptance: Acceptance };
 
 /** All that happened to a node in one journal, in order. */
-export function happenings({ id, lines }: Journal, node: string): NodeHappening[] {
+export function happenings({ id, events }: Journal, node: string): NodeHappening[] {
   const found: NodeHappening[] = [];
-  for (const line of lines) {
-    if (!('node' in line) || line.node !== node) continue;
-    const at = line.at;
-    if (line.type === 'node-accepted') found.push({ kind: 'accepted', run: id, at, acceptance: line.acceptance });
-    if (line.type === 'node-started' || line.type === 'node-restored') {
-      const { reasons, key } = line;
-      const restored = line.type === 'node-restored';
-      const seconds = restored ? line.seconds : null;
+  const metrics = createMetrics();
+  for (const event of events) {
+    if (!('node' in event) || event.node !== node) continue;
+    const { at } = event;
+    metrics.hear(event);
+    if (event.type === 'node-accepted') found.push({ kind: 'accepted', run: id, at, acceptance: event.acceptance });
+    if (event.type === 'node-started' || event.type === 'node-restored') {
+      const { reasons, key } = event;
+      const restored = event.type === 'node-restored';
+      const seconds = restored ? event.seconds : null;
       const kind = restored ? 'restored' : 'unfinished';
       found.push({ kind, run: id, at, seconds, reasons, key, metrics: {}, message: null });
     }
-    if (line.type === 'node-done') finish(found, { kind: 'ran', seconds: line.seconds, metrics: line.metrics ?? {} });
-    if (line.type === 'node-yielded')
-      finish(found, { kind: 'yielded', seconds: line.seconds, message: `to ${line.to ?? 'its new code'}` });
-    if (line.type === 'node-failed') {
-      const kind = line.failure.kind === 'interrupted' ? 'stopped' : 'failed';
-      finish(found, { kind, seconds: line.seconds, message: line.failure.message });
+    if (event.type === 'node-done') finish(found, { kind: 'ran', seconds: event.seconds, metrics: metrics.of(node) });
+    if (event.type === 'node-yielded')
+      finish(found, { kind: 'yielded', seconds: event.seconds, message: `to ${event.to ?? 'its new code'}` });
+    if (event.type === 'node-failed') {
+      const kind = event.failure.kind === 'interrupted' ? 'stopped' : 'failed';
+      finish(found, { kind, seconds: event.seconds, message: event.failure.message });
     }
   }
   return found;

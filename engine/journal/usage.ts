@@ -1,7 +1,7 @@
 // When each key was last of use, and which keys each run had: read from the journals, for who decides what to keep.
 import { readJournal, runIds } from './read.ts';
 
-/** How a run was asked for: another profile is another pipeline. */
+/** How a run was asked for: another profile is another pipeevent. */
 export interface Asked {
   readonly profile: string | null;
   readonly set: readonly string[];
@@ -32,13 +32,13 @@ export function readUsage(folder: string): Usage {
       lastUsedMs.set(key, Date.parse(at));
     };
     let asked: Asked | null = null;
-    for (const line of readJournal(folder, id, (text) => !/"type":"node-(metric|progress)"/.test(text)).lines) {
-      if (line.type === 'run-started') asked = { profile: line.profile, set: line.set };
-      if (line.type === 'nodes-fresh') for (const key of Object.values(line.nodes)) use(key, line.at);
-      if (line.type === 'node-started' || line.type === 'node-restored') use(line.key, line.at);
-      if (line.type === 'node-started' && asked)
-        lastStarted.set(`${JSON.stringify(asked)} ${line.node}`, { ...asked, node: line.node, key: line.key });
-      if (line.type === 'node-accepted') use(line.acceptance.to, line.at);
+    for (const event of readJournal(folder, id, (text) => !/"type":"node-(metric|progress)"/.test(text)).events) {
+      if (event.type === 'run-started') asked = { profile: event.profile, set: event.set };
+      if (event.type === 'node-fresh' || event.type === 'node-started' || event.type === 'node-restored')
+        use(event.key, event.at);
+      if (event.type === 'node-started' && asked)
+        lastStarted.set(`${JSON.stringify(asked)} ${event.node}`, { ...asked, node: event.node, key: event.key });
+      if (event.type === 'node-accepted') use(event.acceptance.to, event.at);
     }
     if (asked) runs.push({ ...asked, id, keys });
   }

@@ -1,54 +1,13 @@
 // The journal: each run's events as JSON lines, `.dag/runs/RUN.jsonl`; other terminals follow a run by it, history and
 // diff read it. A run in which nothing happened leaves none. A line is written by one append, so that a killed run
-// leaves whole lines and at most one torn one; readers pass over that and say so (`history/read.ts`).
+// leaves whole lines and at most one torn one; readers pass over that and say so (`read.ts`).
 //
-// Kept small: a module's code is written once a run (`code`), nodes point to it by digest; fresh nodes are one line
-// between others (`nodes-fresh`); progress, and metrics after the first few hundred, are thinned out to a line every two
-// seconds and, later, thirty. The last value of each metric is in the line that ends its node.
+// Progress, and metrics after the first few hundred, are thinned out to a line every two seconds and, later, thirty.
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import type { Listener, RunEvent } from '../model/event.ts';
-import type { Code, Ingredients } from '../model/ingredients.ts';
-import type { Acceptance } from '../model/record.ts';
-
-export const JOURNAL_VERSION = 1;
-
-/** How the run was asked for. */
-export interface RunHeader {
-  /** The words behind `dag`. */
-  readonly words: readonly string[];
-  readonly pid: number;
-  readonly set: readonly string[];
-}
-
-/** Ingredients as written: of a module, its code is by digest in a `code` line before. */
-export type WrittenIngredients = Omit<Ingredients, 'code'> & {
-  readonly code:
-    | { readonly kind: 'module'; readonly path: string; readonly digest: string }
-    | { readonly kind: 'shell'; readonly command: string };
-};
-
-export type Metrics = Readonly<Record<string, number>>;
-
-type Replaced = 'run-started' | 'node-fresh' | 'node-started' | 'node-restored' | 'node-done';
-type Written<T extends RunEvent['type']> = Omit<Extract<RunEvent, { type: T }>, 'ingredients'> & {
-  readonly ingredients: WrittenIngredients;
-};
-
-/** What a line says, besides `v` and `at`. */
-export type JournalEvent =
-  | Exclude<RunEvent, { type: Replaced }>
-  | (Extract<RunEvent, { type: 'run-started' }> & RunHeader)
-  | ({ readonly type: 'code'; readonly path: string } & Code)
-  /** Names to keys. */
-  | { readonly type: 'nodes-fresh'; readonly nodes: Readonly<Record<string, string>> }
-  | Written<'node-started'>
-  | Written<'node-restored'>
-  /** With the last value of each metric. */
-  | (Extract<RunEvent, { type: 'node-done' }> & { readonly metrics?: Metrics })
-  | { readonly type: 'node-accepted'; readonly node: string; readonly acceptance: Acceptance };
-
-export type Line = JournalEvent & { readonly v: number; readonly at: string };
+import type { EventSink, RunEvent } from '../model/event.ts';
+import type { Ingredients } from '../model/ingredients.ts';
+import { type Line, lineOf, written } from './lines.ts';
 
 /** Of each metric of a node, so many are written whenever they come. */
 const POINTS = 300;
@@ -56,13 +15,8 @@ const SHORTEST_MS = 2000;
 const LONGEST_MS = 30_000;
 const SHARE = 100;
 
-/** A listener that appends events with their time. */
-export function journalTo(
-  folder: string,
-  runId: string,
-  header: RunHeader,
-  clock: () => Date = () => new Date(),
-): Listener {
+/** Appends events with their time. */
+export function journalTo(folder: string, runId: string): EventSink {
   const writer = createWriter(folder, runId);
   const codes = new Set<string>();
   const metrics = new Map<string, Record<string, number>>();
@@ -71,35 +25,33 @@ export function journalTo(
   const held: string[] = [];
   let fresh: Record<string, string> = {};
 
-  const write = (event: JournalEvent, at: Date) => {
+  const hold = (line: Line, at: Date) => {
     if (Object.keys(fresh).length > 0) held.push(lineOf({ type: 'nodes-fresh', nodes: fresh }, at));
     fresh = {};
-    held.push(lineOf(event, at));
+    held.push(lineOf(line, at));
+  };
+  const write = (line: Line, at: Date) => {
+    hold(line, at);
     writer.append(held.splice(0).join(''));
   };
-  const made = <T extends { ingredients: Ingredients }>(event: T, at: Date) => {
-    const { code } = event.ingredients;
-    if (code.kind === 'shell') return { ...event, ingredients: { ...event.ingredients, code } };
-    const { kind, path: file, digest, files, packages } = code;
-    if (!codes.has(digest)) held.push(lineOf({ type: 'code', path: file, digest, files, packages }, at));
+  const holdCode = ({ code }: Ingredients, at: Date) => {
+    if (code.kind === 'shell' || codes.has(code.digest)) return;
+    const { path: file, digest, files, packages } = code;
     codes.add(digest);
-    return { ...event, ingredients: { ...event.ingredients, code: { kind, path: file, digest } } };
+    held.push(lineOf({ type: 'code', path: file, digest, files, packages }, at));
   };
 
-  return (event) => {
-    const at = clock();
+  const on = (event: RunEvent, atMs: number) => {
+    const at = new Date(atMs);
     switch (event.type) {
       case 'run-started':
-        held.push(lineOf({ ...event, ...header }, at));
-        return;
       case 'run-planned':
-        held.push(lineOf(event, at));
-        return;
+        return hold(event, at);
       case 'node-fresh':
         fresh[event.node] = event.key;
         return;
       case 'node-progress':
-        if (thin(event.node, at.getTime())) write(event, at);
+        if (thin(event.node, atMs)) write(event, at);
         return;
       case 'node-metric': {
         const last = metrics.get(event.node) ?? {};
@@ -107,15 +59,17 @@ export function journalTo(
         metrics.set(event.node, last);
         const id = `${event.node} ${event.name}`;
         const written = (points.get(id) ?? 0) + 1;
-        if (written > POINTS && !thin(id, at.getTime())) return;
+        if (written > POINTS && !thin(id, atMs)) return;
         points.set(id, written);
         return write(event, at);
       }
       case 'node-started':
         metrics.delete(event.node);
-        return write(made(event, at), at);
+        holdCode(event.ingredients, at);
+        return write(written(event), at);
       case 'node-restored':
-        return write(made(event, at), at);
+        holdCode(event.ingredients, at);
+        return write(written(event), at);
       case 'node-done': {
         const last = metrics.get(event.node);
         return write(last ? { ...event, metrics: last } : event, at);
@@ -127,10 +81,11 @@ export function journalTo(
         return write(event, at);
     }
   };
+  return { on, close: async () => writer.close() };
 }
 
 /** Writes single events as a journal of their own, for what changes results outside of a run. */
-export function journalAlone(folder: string, events: readonly JournalEvent[], at: Date): void {
+export function journalAlone(folder: string, events: readonly Line[], at: Date): void {
   const writer = createWriter(folder, newRunId(at));
   writer.append(events.map((event) => lineOf(event, at)).join(''));
   writer.close();
@@ -169,10 +124,6 @@ function createWriter(folder: string, runId: string) {
       file = null;
     },
   };
-}
-
-function lineOf(event: JournalEvent, at: Date): string {
-  return `${JSON.stringify({ v: JOURNAL_VERSION, at: at.toISOString(), ...event })}\n`;
 }
 
 /** Says of each progress whether it is due: the longer a node runs, the rarer. */

@@ -1,6 +1,8 @@
-// Everything that can happen in a run, as one union. The terminal, the journal and the JSON report are readers of it.
+// Everything that can happen in a run, as one union. The terminal, the journal and all other views listen to it; read from a journal,
+// it is the same stream (test/journal/replay.test.ts).
 import type { Ingredients } from './ingredients.ts';
 import type { Reason } from './reason.ts';
+import type { Acceptance } from './record.ts';
 import type { Allotment, Capacity } from './resources.ts';
 
 /** Why a node failed. `input`: the data or parameters are wrong (exit code 2); `task`: the program failed (1). */
@@ -14,8 +16,21 @@ export interface Failure {
   readonly log?: string;
 }
 
+/** How a run was asked for. */
+export interface RunHeader {
+  /** The words behind `dag`. */
+  readonly words: readonly string[];
+  readonly pid: number;
+  readonly set: readonly string[];
+}
+
 export type RunEvent =
-  | { readonly type: 'run-started'; readonly runId: string; readonly profile: string | null; readonly nodes: number }
+  | ({
+      readonly type: 'run-started';
+      readonly runId: string;
+      readonly profile: string | null;
+      readonly nodes: number;
+    } & RunHeader)
   | {
       /** Something may have to run: the nodes that are not fresh at first sight, and what there is to run them on. */
       readonly type: 'run-planned';
@@ -89,6 +104,12 @@ export type RunEvent =
       readonly settled: number;
     }
   | { readonly type: 'node-blocked'; readonly node: string; readonly by: string }
+  | {
+      /** A person's word outside of a run: a result stays valid. */
+      readonly type: 'node-accepted';
+      readonly node: string;
+      readonly acceptance: Acceptance;
+    }
   | { readonly type: 'note'; readonly message: string }
   | { readonly type: 'run-finished'; readonly summary: RunSummary };
 
@@ -104,3 +125,11 @@ export interface RunSummary {
 }
 
 export type Listener = (event: RunEvent) => void;
+
+/** A listener that may be slow or fail without harm to the run: the terminal, the journal, an exporter. */
+export interface EventSink {
+  /** Never throws, never waits. `atMs`: when it happened, milliseconds since 1970. */
+  on(event: RunEvent, atMs: number): void;
+  /** No event comes any more. What is still on its way has so much time; a failure is told once, and fails no run. */
+  close(graceMs: number): Promise<void>;
+}

@@ -5,7 +5,7 @@ import { UsageError } from './usageError.ts';
 /** Names of runs, oldest first; journals of acceptances are left out. */
 export function knownRuns(folder: string): string[] {
   return runIds(folder).filter(
-    (id) => readJournal(folder, id, (text) => text.includes('"type":"run-started"')).lines.length > 0,
+    (id) => readJournal(folder, id, (text) => text.includes('"type":"run-started"')).events.length > 0,
   );
 }
 

@@ -2,8 +2,7 @@
 // below them shows what is running; elsewhere (CI, pipes) starts are lines too, and every half minute one says what
 // runs. Finished lines scroll away above the region; nothing uses the alternate screen. The same reader shows a run of
 // this process and, from its journal, one of another.
-import type { JournalEvent } from '../journal/write.ts';
-import type { Failure, RunEvent, RunSummary } from '../model/event.ts';
+import type { EventSink, Failure, RunEvent, RunSummary } from '../model/event.ts';
 import { describeReasons } from '../model/reason.ts';
 import type { Capacity } from '../model/resources.ts';
 import { clip, width } from '../text/columns.ts';
@@ -22,8 +21,10 @@ export interface TerminalOptions {
   readonly now?: () => number;
 }
 
-/** `atMs`: when it happened, where that was not now. */
-export type Reporter = (event: RunEvent | JournalEvent, atMs?: number) => void;
+export interface TerminalReport extends EventSink {
+  /** `atMs`: now where nothing is said. */
+  on(event: RunEvent, atMs?: number): void;
+}
 
 const REDRAW_MS = 200;
 const FLUSH_MS = 50;
@@ -34,7 +35,7 @@ const LOG_LINES = 12;
 const ROWS_KEPT_FREE = 4;
 const HEARTBEAT_NODES = 6;
 
-export function terminalReport(options: TerminalOptions): Reporter {
+export function terminalReport(options: TerminalOptions): TerminalReport {
   const { stream, now = Date.now } = options;
   const live = stream.isTTY === true && process.env.TERM !== 'dumb' && !process.env.CI;
   const region = createRegion(stream);
@@ -92,7 +93,7 @@ export function terminalReport(options: TerminalOptions): Reporter {
     count[how]++;
   };
 
-  return (event, atMs = now()) => {
+  const on = (event: RunEvent, atMs = now()) => {
     switch (event.type) {
       case 'run-started':
         count.total = event.nodes;
@@ -103,9 +104,6 @@ export function terminalReport(options: TerminalOptions): Reporter {
         return;
       case 'node-fresh':
         return settle(event.node, null);
-      case 'nodes-fresh':
-        for (const node of Object.keys(event.nodes)) settle(node, null);
-        return;
       case 'node-started': {
         const { node, allotment, ranSeconds = 0 } = event;
         const usualSeconds = estimator?.usual(node) ?? null;
@@ -179,6 +177,11 @@ export function terminalReport(options: TerminalOptions): Reporter {
         return;
     }
   };
+  const close = async () => {
+    if (timer) clearInterval(timer);
+    if (due) flush();
+  };
+  return { on, close };
 }
 
 /** Lines that stay, and below them a picture that the next one replaces: one write each, so that nothing flickers. */

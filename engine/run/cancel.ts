@@ -4,6 +4,8 @@ import type { Running } from '../exec/executor.ts';
 export interface Stopper {
   stop(): void;
   stopped(): boolean;
+  /** Aborted at the first stop. */
+  readonly signal: AbortSignal;
   /** Calls back at the first stop; returns what takes the call back. */
   onStop(callback: () => void): () => void;
   watch(running: Running): void;
@@ -13,6 +15,7 @@ export interface Stopper {
 export function createStopper(): Stopper {
   const all = new Set<Running>();
   const callbacks = new Set<() => void>();
+  const controller = new AbortController();
   let calls = 0;
   const apply = (running: Running) => {
     if (calls === 1) running.stop('interrupted');
@@ -21,10 +24,12 @@ export function createStopper(): Stopper {
   return {
     stop() {
       calls++;
+      controller.abort();
       for (const running of all) apply(running);
       for (const callback of callbacks) callback();
     },
     stopped: () => calls > 0,
+    signal: controller.signal,
     onStop(callback) {
       callbacks.add(callback);
       return () => callbacks.delete(callback);

@@ -1,8 +1,7 @@
 // What the steps of one run share, and how a node's end is told: to the scheduler, the listeners and the summary together.
 import type { Entry, Key } from '../../cache/index.ts';
-import type { Executor } from '../exec/executor.ts';
-import type { Notes } from '../exec/local/pidFiles.ts';
-import type { Failure, Listener } from '../model/event.ts';
+import type { CapacityRequest, Executor } from '../exec/executor.ts';
+import type { Failure, Listener, RunHeader } from '../model/event.ts';
 import type { Code } from '../model/ingredients.ts';
 import type { Node, Pipeline } from '../model/node.ts';
 import type { Capacity } from '../model/resources.ts';
@@ -19,14 +18,15 @@ import type { Giving } from './yielding.ts';
 export interface RunRequest extends PlanRequest {
   readonly places: Places;
   readonly runId: string;
+  readonly header: RunHeader;
   readonly keepGoing: boolean;
   readonly listener: Listener;
-  /** Asked for once, when something has to run. */
-  capacity(): Promise<Capacity>;
+  /** Where nodes run; closed by who made it. */
+  readonly executor: Executor;
+  /** What the user said of the machine. */
+  readonly asked: Pick<CapacityRequest, 'jobs' | 'gpus'>;
   /** `Run.edit` may be called: nodes that were fresh at first are then part of the work, too. */
   readonly mayBeEdited?: boolean;
-  /** What runs nodes: processes of this machine where nothing else is said. */
-  createExecutor?(root: string, notes: Notes): Executor;
 }
 
 export type Outputs = Readonly<Record<string, Entry>>;
@@ -70,7 +70,6 @@ export interface Course extends Context {
   edit: PendingEdit | null;
   readonly scheduler: Scheduler;
   readonly limits: Capacity;
-  readonly executor: Executor;
   readonly claims: Claims;
   readonly giving: Giving;
   /** Keys that are being run, until the result is recorded or there is none. */

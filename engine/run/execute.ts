@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Key } from '../../cache/index.ts';
 import { confirmRuns } from '../exec/eachMarkers.ts';
-import type { EachMessage, FromChild } from '../exec/protocol.ts';
+import type { EachMessage, NodeMessage } from '../exec/protocol.ts';
 import type { Failure } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
 import type { Allotment } from '../model/resources.ts';
@@ -180,7 +180,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
 
   const warnings: string[] = [];
   const each: EachMessage[] = [];
-  const hear = (message: FromChild) => {
+  const hear = (message: NodeMessage) => {
     if (message.type === 'each') each.push(message);
     if (message.type === 'warn') warnings.push(message.message);
     relay(node, message, run.listener);
@@ -189,7 +189,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     warnings.length = 0;
     each.length = 0;
     for (const message of codeWarnings(run, node)) hear({ type: 'warn', message });
-    const eachJob = eachJobOf(root, run.places, run.cache, node, assessment, anew);
+    const eachJob = run.executor.sharesHost ? eachJobOf(root, run.places, run.cache, node, assessment, anew) : null;
     anew = false; // What the first try finished is new enough for the second.
     if (node.action.kind === 'shell') clearOutputs(root, run.cache, node);
     else emptyStaging(workplace);
@@ -200,7 +200,6 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
       workplace,
       bundles: run.bundles,
       executor: run.executor,
-      limits: run.limits,
       stopper: run.giving.stopperFor(node.name),
       each: eachJob,
       whenIndexed: () => run.cache.commit([]),

@@ -5,10 +5,10 @@ import path from 'node:path';
 import type { Declared } from '../exec/declared.ts';
 import { distrustRuns } from '../exec/eachMarkers.ts';
 import type { Executor, Launch } from '../exec/executor.ts';
-import type { EachJob, FromChild, ModuleJob } from '../exec/protocol.ts';
+import type { EachJob, ModuleJob, NodeMessage } from '../exec/protocol.ts';
 import type { Failure, Listener } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
-import type { Allotment, Capacity } from '../model/resources.ts';
+import type { Allotment } from '../model/resources.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { logPath, type Places, scratchOf } from '../state/places.ts';
 import { forgetTurns } from '../state/turns.ts';
@@ -62,13 +62,12 @@ export interface ProcessRequest {
   readonly workplace: Workplace;
   readonly bundles: Bundles;
   readonly executor: Executor;
-  readonly limits: Pick<Capacity, 'gpus' | 'gpuNames'>;
   readonly stopper: Stopper;
   /** Absent: the node does every item, and nothing is remembered of them. */
   readonly each?: EachJob | null;
   /** Resolves when the cache's index is on the disk, for the process to read. */
   readonly whenIndexed?: () => Promise<void>;
-  onMessage(message: FromChild): void;
+  onMessage(message: NodeMessage): void;
 }
 
 /** Runs the node's process to its end; null is success. */
@@ -80,15 +79,14 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
   const running = request.executor.launch({
     root,
     log: workplace.log,
-    environment: environmentOf(allotment, request.limits),
+    allotment,
     work: workOf(request, bundle),
     timeoutMs: node.timeoutMs,
     onMessage(message) {
       if (message.type === 'loaded') loaded = bundle?.packagesSince() ?? SAME;
-      if (message.type !== 'index') return request.onMessage(message);
-      // A child that cannot be told would wait for ever; the failed write is told where the record is written.
-      request.whenIndexed?.().then(() => running.tell?.({ type: 'indexed' }), running.kill);
+      request.onMessage(message);
     },
+    ...(request.whenIndexed ? { whenIndexed: request.whenIndexed } : {}),
   });
   request.stopper.watch(running);
   const failure = await running.ended.finally(() => request.stopper.unwatch(running));
@@ -142,18 +140,6 @@ function declaredOf({ root, node, workplace }: ProcessRequest): Declared {
   return { inputs, own: Object.values(workplace.written), scratch: '$TMPDIR' };
 }
 
-/** A node sees its own GPUs only: none, where the machine has some that were given to others. */
-function environmentOf({ gpus, cores }: Allotment, limits: ProcessRequest['limits']): Record<string, string> {
-  // libuv's four threads would be the limit of what a task decodes and encodes at once.
-  const threads = { DAG_CORES: String(cores), UV_THREADPOOL_SIZE: String(Math.max(4, Math.ceil(cores))) };
-  if (limits.gpus.length === 0) return threads;
-  const names = gpus.map((index) => limits.gpuNames?.[index] ?? String(index));
-  const { CUDA_VISIBLE_DEVICES: given, CUDA_DEVICE_ORDER: order } = process.env;
-  // Indices are then nvidia-smi's, by PCI bus; CUDA's own begin with the fastest.
-  const counting = given === undefined && order === undefined ? { CUDA_DEVICE_ORDER: 'PCI_BUS_ID' } : {};
-  return { ...threads, ...counting, CUDA_VISIBLE_DEVICES: names.join(',') };
-}
-
 function jobOf({ root, node, allotment, workplace, each = null }: ProcessRequest, bundle: Bundle): ModuleJob {
   const inputs: Record<string, ModuleJob['inputs'][string]> = {};
   for (const { name, many, sources } of node.inputs) {
@@ -177,7 +163,7 @@ function jobOf({ root, node, allotment, workplace, each = null }: ProcessRequest
 }
 
 /** Passes what a running node says on to the run's listeners. */
-export function relay(node: Node, message: FromChild, listener: Listener): void {
+export function relay(node: Node, message: NodeMessage, listener: Listener): void {
   switch (message.type) {
     case 'progress':
       return listener({ ...message, type: 'node-progress', node: node.name });

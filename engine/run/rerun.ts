@@ -3,7 +3,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache, Entry } from '../../cache/index.ts';
-import { createLocalExecutor } from '../exec/local/local.ts';
+import type { Executor } from '../exec/executor.ts';
 import type { Failure, Listener } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
 import type { NodeRecord } from '../model/record.ts';
@@ -12,7 +12,7 @@ import type { Assessment } from '../plan/assess.ts';
 import type { Places } from '../state/places.ts';
 import type { Bundles } from './bundles.ts';
 import type { Stopper } from './cancel.ts';
-import { emptyStaging, type ProcessRequest, prepareWorkplace, relay, runProcess } from './launch.ts';
+import { emptyStaging, prepareWorkplace, relay, runProcess } from './launch.ts';
 import { castShadow } from './sandbox.ts';
 
 export interface AuditRequest {
@@ -24,8 +24,9 @@ export interface AuditRequest {
   readonly record: NodeRecord;
   readonly allotment: Allotment;
   readonly bundles: Bundles;
-  readonly limits: ProcessRequest['limits'];
   readonly stopper: Stopper;
+  /** One that has run nothing yet, for a project in this folder. */
+  createExecutor(root: string): Executor;
   readonly listener: Listener;
 }
 
@@ -63,7 +64,7 @@ export async function rerunNode(request: AuditRequest): Promise<AuditOutcome> {
     );
   const workplace = prepareWorkplace(place, scratchPlaces, 'audit', node, request.assessment);
   if (!shell) emptyStaging(workplace);
-  const executor = createLocalExecutor(place);
+  const executor = request.createExecutor(place);
   try {
     const failure = await runProcess({
       root: place,
@@ -72,14 +73,13 @@ export async function rerunNode(request: AuditRequest): Promise<AuditOutcome> {
       workplace,
       bundles: request.bundles,
       executor,
-      limits: request.limits,
       stopper: request.stopper,
       onMessage: (message) => relay(node, message, request.listener),
     });
     if (failure) return { kind: 'failed', failure };
     return compare(cache, node, record, workplace.written);
   } finally {
-    executor.close();
+    await executor.close();
     for (const file of Object.values(workplace.written)) cache.forget(file);
   }
 }

@@ -1,9 +1,6 @@
 // A run: finds what is fresh, then asks the scheduler what may start, starts it, and tells it what became of it.
 import { rmSync } from 'node:fs';
 import pLimit from 'p-limit';
-import { createLocalExecutor } from '../exec/local/local.ts';
-import { endLeftovers } from '../exec/local/orphans.ts';
-import { notesIn } from '../exec/local/pidFiles.ts';
 import type { Failure, RunSummary } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
 import type { Assessment } from '../plan/assess.ts';
@@ -66,11 +63,9 @@ function createContext(request: RunRequest, stopper: Stopper): Context {
 
 async function conduct(run: Context, edits: Edits): Promise<Outcome> {
   const startedMs = performance.now();
-  run.listener({ type: 'run-started', runId: run.runId, profile: run.pipeline.profile, nodes: run.nodes.length });
-  await endLeftovers(run.places.running, run.pipeline.root, {
-    tell: (message) => run.listener({ type: 'note', message }),
-    stopped: run.stopper.stopped,
-  });
+  const { runId, pipeline, nodes, header } = run;
+  run.listener({ type: 'run-started', runId, profile: pipeline.profile, nodes: nodes.length, ...header });
+  await run.executor.reapOrphans((message) => run.listener({ type: 'note', message }), run.stopper.signal);
   const rest = settleFresh(run);
   const isWhole = rest.length === 0 || (await runRest(run, rest, edits));
   const interrupted = run.stopper.stopped();
@@ -149,7 +144,6 @@ async function runRest(context: Context, nodes: readonly Node[], edits: Edits): 
     }
   } finally {
     edits.onEdit(null);
-    run.executor.close();
   }
 }
 
@@ -210,20 +204,19 @@ async function createCourse(
   nodes: readonly Node[],
   { track, isBusy }: Pick<Course, 'track' | 'isBusy'>,
 ): Promise<Course> {
-  const { cache, places, pipeline, listener } = context;
-  const limits = await context.capacity();
+  const { cache, places, pipeline, listener, executor, asked } = context;
+  const wantsGpu = context.nodes.some(({ resources }) => resources.gpu > 0);
+  const limits = await executor.capacity({ ...asked, pools: pipeline.pools, wantsGpu });
   listener({ type: 'run-planned', nodes: nodes.map(({ name }) => name), capacity: limits });
   const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
   const work = workOf(context.mayBeEdited ? context.nodes : nodes, usual, limits);
   const scheduler = createScheduler(work, runOrder(work));
   for (const node of work.nodes) if (context.known.has(node.name)) scheduler.done(node);
   const startedMs = performance.now();
-  const makeExecutor = context.createExecutor ?? ((root, notes) => createLocalExecutor(root, { notes }));
   return {
     ...context,
     limits,
     scheduler,
-    executor: makeExecutor(pipeline.root, notesIn(places.running)),
     bundles: createBundles(pipeline.root, places.code, context.codes, cache),
     claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
     giving: createGiving(context.stopper),

@@ -23,7 +23,8 @@ const started = (node: string): RunEvent => ({
   log: '',
 });
 const done = (node: string, seconds = 2): RunEvent => ({ type: 'node-done', node, seconds, outputs: {} });
-const begin = (nodes: number): RunEvent => ({ type: 'run-started', runId: 'r', profile: null, nodes });
+const HEADER = { words: [], pid: 1, set: [] };
+const begin = (nodes: number): RunEvent => ({ type: 'run-started', runId: 'r', profile: null, nodes, ...HEADER });
 const finish = (ran: string[]): RunEvent => ({
   type: 'run-finished',
   summary: { schemaVersion: 1, ok: true, ran, restored: [], fresh: [], failed: [], seconds: 3 },
@@ -77,7 +78,7 @@ const quiet = () => [];
 describe('on a terminal', () => {
   test('a row a running node with time, usual time, progress, metric and slot, and the whole below', () => {
     const { stream, text } = screen(100, 24);
-    const report = terminalReport({
+    const { on: report } = terminalReport({
       stream,
       tail: quiet,
       estimate: () =>
@@ -124,7 +125,7 @@ describe('on a terminal', () => {
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 30 }), fc.integer({ min: 30, max: 90 }), (list, columns) => {
         const { stream, text } = screen(columns, 12);
-        const report = terminalReport({ stream, tail: quiet });
+        const { on: report } = terminalReport({ stream, tail: quiet });
         report(begin(names.length));
         const running = new Set<string>();
         const finished: string[] = [];
@@ -157,7 +158,7 @@ describe('on a terminal', () => {
 
   test('more nodes than rows are counted', () => {
     const { stream, text } = screen(80, 10);
-    const report = terminalReport({ stream, tail: quiet });
+    const { on: report } = terminalReport({ stream, tail: quiet });
     report(begin(50));
     for (let i = 0; i < 50; i++) report(started(`n${i}`));
     vi.advanceTimersByTime(1000);
@@ -168,7 +169,7 @@ describe('on a terminal', () => {
   test('a thousand results a moment are a few writes', () => {
     const { stream } = screen(80, 24);
     const write = vi.spyOn(stream, 'write');
-    const report = terminalReport({ stream, tail: quiet });
+    const { on: report } = terminalReport({ stream, tail: quiet });
     report(begin(1000));
     for (let i = 0; i < 1000; i++) {
       report(started(`n${i}`));
@@ -183,7 +184,7 @@ describe('on a terminal', () => {
 describe('in pipes and CI', () => {
   test('starts and ends are lines, and every 30 s one says what runs', () => {
     const { stream, text } = screen(200, 24, false);
-    const report = terminalReport({ stream, tail: quiet });
+    const { on: report } = terminalReport({ stream, tail: quiet });
     report(begin(2));
     report(started('slow'));
     vi.advanceTimersByTime(61_000);

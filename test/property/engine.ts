@@ -4,7 +4,7 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, openCache } from '../../cache/index.ts';
-import { type JournalEvent, journalTo } from '../../engine/journal/write.ts';
+import { journalTo } from '../../engine/journal/write.ts';
 import type { RunEvent, RunSummary } from '../../engine/model/event.ts';
 import {
   checkSources,
@@ -44,7 +44,7 @@ export interface TimedEdit {
   make(): readonly string[];
 }
 
-export type Started = Pick<Extract<JournalEvent, { type: 'node-started' }>, 'node' | 'key' | 'ingredients'>;
+export type Started = Pick<Extract<RunEvent, { type: 'node-started' }>, 'node' | 'key' | 'ingredients'>;
 
 export interface RunStory {
   /** Null where the process died. */
@@ -57,7 +57,7 @@ export interface RunStory {
 }
 
 /** What happened, by a run's events. */
-export function storyOf(events: readonly (RunEvent | JournalEvent)[]): Pick<RunStory, 'started' | 'done'> {
+export function storyOf(events: readonly RunEvent[]): Pick<RunStory, 'started' | 'done'> {
   const started: Started[] = [];
   const done: string[] = [];
   for (const event of events) {
@@ -82,7 +82,7 @@ export async function runOnce(root: string, order: RunOrder, runId: string): Pro
   const session = { pipeline, places, cache };
   const events: RunEvent[] = [];
   let pausing = async () => {};
-  const journal = journalTo(places.journals, runId, { words: ['run'], pid: process.pid, set: [] });
+  const journal = journalTo(places.journals, runId);
   try {
     await checkSources(session, nodes);
     const knowledge = await learn(session, nodes);
@@ -94,17 +94,18 @@ export async function runOnce(root: string, order: RunOrder, runId: string): Pro
       ...knowledge,
       places,
       runId,
+      header: { words: ['run'], pid: process.pid, set: [] },
       keepGoing: order.keepGoing,
       mayBeEdited: order.edits !== null,
       listener(event) {
         if (life.over()) return;
         events.push(event);
-        journal(event);
+        journal.on(event, Date.now());
         // Before its code is read.
         if (event.type === 'node-started') life.step();
       },
-      capacity: async () => ({ cores: 3, memoryBytes: 1e9, gpus: [], pools: {} }),
-      createExecutor: (folder) => createExecutor(folder, life, order.meanwhile, () => pausing()),
+      executor: createExecutor(root, life, order.meanwhile, () => pausing()),
+      asked: { jobs: null, gpus: null },
     });
     let isFollowed = true;
     const follower = createFollower(root, cache, async () => {

@@ -49,7 +49,14 @@ export function createExecutor(
     });
     return { ended, stop, kill: stop };
   };
-  return { launch, close() {} };
+  return {
+    name: 'in this process',
+    sharesHost: true,
+    capacity: async () => ({ cores: 3, memoryBytes: 1e9, gpus: [], pools: {} }),
+    launch,
+    async reapOrphans() {},
+    async close() {},
+  };
 }
 
 class Stopped extends Error {}

@@ -2,13 +2,10 @@
 // thousands within this process, and by the dozen through the command line with real kills. DAG_SEQUENCES and
 // DAG_CLI_SEQUENCES set how many are tried, DAG_SEED repeats one.
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { endLeftovers } from '../../engine/exec/local/orphans.ts';
-import { runIds } from '../../engine/journal/read.ts';
-import type { JournalEvent } from '../../engine/journal/write.ts';
+import { endOrphans } from '../../engine/exec/local/orphans.ts';
+import { readJournal, runIds } from '../../engine/journal/read.ts';
 import type { RunSummary } from '../../engine/model/event.ts';
 import { placesOf } from '../../engine/state/places.ts';
 import { DAG } from '../rigs/project.ts';
@@ -74,15 +71,10 @@ async function runCommand(root: string, order: RunOrder): Promise<RunStory> {
   for (const make of edits.slice(printed)) make?.();
   const events = runIds(journals)
     .filter((id) => !before.has(id))
-    .flatMap((id) => wholeLines(path.join(journals, `${id}.jsonl`)));
+    .flatMap((id) => readJournal(journals, id).events);
   // A command that outlived its run would write into its output between the look at that and the next run.
-  if (child.signalCode !== null) await endLeftovers(running, root, { tell() {}, stopped: () => false });
+  if (child.signalCode !== null) await endOrphans(running, root, () => {}, new AbortController().signal);
   const summary = child.signalCode === null ? (JSON.parse(stdout) as RunSummary) : null;
   if (summary) expect(stderr).not.toContain('internal error');
   return { summary, ...storyOf(events), isFollowed: false };
-}
-
-function wholeLines(file: string): JournalEvent[] {
-  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as JournalEvent);
 }

@@ -3,13 +3,13 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Entry } from '../../../cache/index.ts';
-import { machineCapacity } from '../../exec/local/machine.ts';
 import type { Node } from '../../model/node.ts';
 import { describeReasons } from '../../model/reason.ts';
 import type { NodeRecord } from '../../model/record.ts';
 import type { Capacity } from '../../model/resources.ts';
 import { type Assessment, assess } from '../../plan/assess.ts';
 import { outputsOnDisk } from '../../plan/plan.ts';
+import { executorBeside, executorOf } from '../../project/executor.ts';
 import { type CommonFlags, type Knowledge, learn, type Session, selectNodes } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
 import { createBundles } from '../../run/bundles.ts';
@@ -39,7 +39,7 @@ export async function auditCommand(
   const knowledge = await learn(session, selected);
   const ready = freshNodes(session, selected, knowledge);
   const wantsGpu = ready.some(({ node }) => node.resources.gpu > 0);
-  const capacity = await machineCapacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
+  const capacity = await executorOf(session).capacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
   const stopper = createStopper();
   const restore = onSignals(stopper.stop, (message) => process.stderr.write(`\n${message}\n`));
   const bundles = createBundles(pipeline.root, places.code, knowledge.codes, cache);
@@ -58,8 +58,8 @@ export async function auditCommand(
         record,
         allotment: allot(node, capacity),
         bundles,
-        limits: capacity,
         stopper,
+        createExecutor: (root) => executorBeside(root, capacity),
         listener: () => {},
       });
       const seconds = (performance.now() - startedMs) / 1000;

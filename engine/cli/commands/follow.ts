@@ -1,8 +1,8 @@
 // dag status --follow: shows the run that goes on in another terminal, as that terminal shows it, by reading its journal. With --json
 // it prints the journal's lines, an object each.
 import { currentRun } from '../../journal/current.ts';
+import { createDecoder } from '../../journal/decode.ts';
 import { lockHolder } from '../../journal/holder.ts';
-import { parseLines } from '../../journal/read.ts';
 import { tailLines } from '../../journal/tail.ts';
 import type { Capacity } from '../../model/resources.ts';
 import { asRun, type CommonFlags, openSession, projectRoot, selectNodes } from '../../project/session.ts';
@@ -25,6 +25,7 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
     return EXIT.done;
   }
   const lines = tailLines(current.file);
+  const decode = createDecoder();
   let asked: CommonFlags = flags;
   const report = terminalReport({
     stream: process.stderr,
@@ -33,11 +34,14 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
   });
   for (;;) {
     const alive = (await lockHolder(places.lock))?.pid === current.pid;
-    for (const line of parseLines(lines.read()).lines) {
-      if (line.type === 'run-started') asked = asRun(flags, line);
-      if (flags.json) process.stdout.write(`${JSON.stringify(line)}\n`);
-      else report(line, Date.parse(line.at));
-      if (line.type === 'run-finished') return line.summary.ok ? EXIT.done : EXIT.failed;
+    for (const text of lines.read()) {
+      const events = decode(text);
+      if (events && flags.json) process.stdout.write(`${text}\n`);
+      for (const event of events ?? []) {
+        if (event.type === 'run-started') asked = asRun(flags, event);
+        if (!flags.json) report.on(event, Date.parse(event.at));
+        if (event.type === 'run-finished') return event.summary.ok ? EXIT.done : EXIT.failed;
+      }
     }
     if (!alive) break;
     await pause();

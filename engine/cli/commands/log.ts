@@ -1,8 +1,8 @@
 // dag log NODE: what the node's latest run printed; with --follow, what it prints until it ends.
 import { existsSync, readFileSync } from 'node:fs';
 import { type CurrentRun, currentRun } from '../../journal/current.ts';
+import { createDecoder } from '../../journal/decode.ts';
 import { lockHolder } from '../../journal/holder.ts';
-import { parseLines } from '../../journal/read.ts';
 import { tailFile, tailLines } from '../../journal/tail.ts';
 import { type CommonFlags, loadProject, selectNames } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
@@ -68,17 +68,19 @@ async function goesOn(places: Places, current: CurrentRun): Promise<boolean> {
   return (await lockHolder(places.lock))?.pid === current.pid;
 }
 
+const ENDS: ReadonlySet<string> = new Set(['node-fresh', 'node-done', 'node-failed', 'node-blocked', 'node-restored']);
+
 /** Where the node stands in a run, by the journal so far. */
 function watchNode(node: string, journal: string): () => 'waiting' | 'running' | 'ended' {
   const lines = tailLines(journal);
+  const decode = createDecoder();
   let state: 'waiting' | 'running' | 'ended' = 'waiting';
   return () => {
-    for (const line of parseLines(lines.read()).lines) {
-      if (line.type === 'nodes-fresh' && line.nodes[node] !== undefined) state = 'ended';
-      if (line.type === 'run-finished') state = 'ended';
-      if (!('node' in line) || line.node !== node) continue;
-      if (line.type === 'node-started') state = 'running';
-      if (['node-done', 'node-failed', 'node-blocked', 'node-restored'].includes(line.type)) state = 'ended';
+    for (const event of lines.read().flatMap((text) => decode(text) ?? [])) {
+      if (event.type === 'run-finished') state = 'ended';
+      if (!('node' in event) || event.node !== node) continue;
+      if (event.type === 'node-started') state = 'running';
+      if (ENDS.has(event.type)) state = 'ended';
     }
     return state;
   };

@@ -26,8 +26,8 @@ export function quietRun(selectors: readonly string[], flags: QuietFlags): numbe
   if (!found) return null;
   const summary: RunSummary = { ...found, seconds: Math.round(performance.now() - startedMs) / 1000 };
   const report = terminalReport({ stream: process.stderr, tail: () => [] });
-  report({ type: 'run-started', runId: '', profile: null, nodes: summary.fresh.length });
-  report({ type: 'run-finished', summary });
+  report.on({ type: 'run-started', runId: '', profile: null, nodes: summary.fresh.length, words: [], pid: 0, set: [] });
+  report.on({ type: 'run-finished', summary });
   if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
   return EXIT.done;
 }

@@ -1,6 +1,7 @@
 // dag watch: runs what is stale, then again after each edit. What an edit reaches while a run goes on is stopped and begun again
 // at once, and nothing else is disturbed (engine/run/edits.ts).
 import { filesRead } from '../../plan/code/digest.ts';
+import type { RunFlags } from '../../project/run.ts';
 import { learn, openSession, pipelineFile, projectNow, type Session, selectNodes } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
 import { dim } from '../../text/style.ts';
@@ -8,7 +9,7 @@ import { filesToWatch, type Watched } from '../../watch/files.ts';
 import { createFollower, type Follower } from '../../watch/follow.ts';
 import { createWatcher } from '../../watch/watcher.ts';
 import { EXIT } from '../exit.ts';
-import { type RunFlags, runSelected } from './run.ts';
+import { runOnTerminal } from './run.ts';
 
 /** Returns when it is interrupted, with 0. */
 export async function watchCommand(selectors: readonly string[], flags: RunFlags): Promise<number> {
@@ -31,7 +32,7 @@ export async function watchCommand(selectors: readonly string[], flags: RunFlags
           watched = watchedBy(session, selectors);
           await watcher.look(watched);
           current = createFollower(session.pipeline.root, session.cache, () => projectNow(session, selectors, flags));
-          const outcome = await runSelected(session, selectors, flags, { mayBeEdited: true, onStart: current.begin });
+          const outcome = await runOnTerminal(session, selectors, flags, { mayBeEdited: true, onStart: current.begin });
           if (outcome.interrupted) return EXIT.done;
           watched = watchedBy(session, selectors);
         } finally {

@@ -61,8 +61,8 @@ function progressLines({ places }: Session, { node, state, key }: Planned): stri
 /** Each time that somebody said of this node that a change of code leaves its result valid, oldest first. */
 function acceptances({ cache, places }: Session, name: string): readonly Acceptance[] {
   const said = runIds(places.journals).flatMap((id) =>
-    readJournal(places.journals, id, (text) => text.includes('"type":"node-accepted"')).lines.flatMap((line) =>
-      line.type === 'node-accepted' && line.node === name ? [line.acceptance] : [],
+    readJournal(places.journals, id, (text) => text.includes('"type":"node-accepted"')).events.flatMap((event) =>
+      event.type === 'node-accepted' && event.node === name ? [event.acceptance] : [],
     ),
   );
   // The record says it too, in a cache that came without this project's journals.

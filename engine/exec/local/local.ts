@@ -1,34 +1,60 @@
 // The local executor: module tasks in child processes of Node, shell commands in shells, both kept warm.
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Capacity } from '../../model/resources.ts';
 import type { Executor } from '../executor.ts';
+import { environmentOf, type LocalLaunch, machineCapacity } from './machine.ts';
 import { createModules } from './modules.ts';
-import { type Notes, noNotes } from './pidFiles.ts';
+import { endOrphans } from './orphans.ts';
+import { noNotes, notesIn } from './pidFiles.ts';
 import { createMemoryWatch } from './processGroup.ts';
 import { createShells } from './shells.ts';
 import type { Strace } from './strace.ts';
 
 export interface LocalOptions {
+  /** With it, shell commands are watched for what they use and did not declare. */
   readonly strace?: Strace | null;
-  /** Where started processes are noted. */
-  readonly notes?: Notes;
+  /** The folder in which started processes are noted; without, nobody finds them when we are killed. */
+  readonly running?: string | null;
+  /** What another such executor found on this machine. */
+  readonly capacity?: Capacity;
+  /** The far side of module tasks. */
+  readonly child?: string;
 }
 
-/** With `strace`, shell commands are watched for what they use and did not declare. */
-export function createLocalExecutor(root: string, { strace = null, notes = noNotes }: LocalOptions = {}): Executor {
-  const memory = createMemoryWatch();
-  const modules = createModules(memory, notes);
-  const shells = createShells(root, memory, notes, strace);
+export function createLocalExecutor(root: string, options: LocalOptions = {}): Executor {
+  const { strace = null, running = null, child = fileURLToPath(new URL('./child.js', import.meta.url)) } = options;
+  let limits: Pick<Capacity, 'gpus' | 'gpuNames'> = options.capacity ?? { gpus: [] };
+  const notes = running === null ? noNotes : notesIn(running);
+  const start = () => {
+    const memory = createMemoryWatch();
+    return { modules: createModules(child, memory, notes), shells: createShells(root, memory, notes, strace) };
+  };
+  // A run with nothing to do starts nothing.
+  let started: ReturnType<typeof start> | null = null;
   return {
-    launch(options) {
-      mkdirSync(path.dirname(options.log), { recursive: true });
-      return options.work.kind === 'module'
-        ? modules.launch(options, options.work.job)
-        : shells.launch(options, options.work);
+    name: 'local',
+    sharesHost: true,
+    async capacity(request) {
+      const found = await machineCapacity(request);
+      limits = found;
+      return found;
     },
-    close() {
-      modules.close();
-      shells.close();
+    launch(work) {
+      started ??= start();
+      mkdirSync(path.dirname(work.log), { recursive: true });
+      const launch: LocalLaunch = { ...work, environment: environmentOf(work.allotment, limits) };
+      return work.work.kind === 'module'
+        ? started.modules.launch(launch, work.work.job)
+        : started.shells.launch(launch, work.work);
+    },
+    async reapOrphans(tell, signal) {
+      if (running !== null) await endOrphans(running, root, tell, signal);
+    },
+    async close() {
+      started?.modules.close();
+      started?.shells.close();
       notes.clear();
     },
   };

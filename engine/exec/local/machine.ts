@@ -1,18 +1,10 @@
-// What this machine has: cores, memory, and the GPUs that nvidia-smi reports, within an already set CUDA_VISIBLE_DEVICES.
+// What this machine has: cores, memory, and the GPUs that nvidia-smi reports, within an already set CUDA_VISIBLE_DEVICES; and how a
+// node is told its share.
 import { execFile } from 'node:child_process';
 import os from 'node:os';
 import { promisify } from 'node:util';
-import type { Capacity } from '../../model/resources.ts';
-
-export interface CapacityRequest {
-  /** How many single-core nodes may run at once; the number of cores by default. */
-  readonly jobs: number | null;
-  /** The number of GPUs, when the user says it rather than nvidia-smi. */
-  readonly gpus: number | null;
-  readonly pools: Readonly<Record<string, number>>;
-  /** Whether any node asks for a GPU: without, nvidia-smi is not run. */
-  readonly wantsGpu: boolean;
-}
+import type { Allotment, Capacity } from '../../model/resources.ts';
+import type { CapacityRequest, Launch } from '../executor.ts';
 
 export async function machineCapacity(request: CapacityRequest): Promise<Capacity> {
   const gpus = await usableGpus(request);
@@ -99,4 +91,24 @@ export function parseGpus(text: string): Gpu[] {
       freeMb: Number.parseFloat(free) || 0,
     }))
     .filter(({ index }) => Number.isInteger(index));
+}
+
+/** A launch with the variables that are added to the engine's own environment. */
+export interface LocalLaunch extends Launch {
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** A node sees its own GPUs only: none, where the machine has some that were given to others. */
+export function environmentOf(
+  { gpus, cores }: Allotment,
+  limits: Pick<Capacity, 'gpus' | 'gpuNames'>,
+): Record<string, string> {
+  // libuv's four threads would be the limit of what a task decodes and encodes at once.
+  const threads = { DAG_CORES: String(cores), UV_THREADPOOL_SIZE: String(Math.max(4, Math.ceil(cores))) };
+  if (limits.gpus.length === 0) return threads;
+  const names = gpus.map((index) => limits.gpuNames?.[index] ?? String(index));
+  const { CUDA_VISIBLE_DEVICES: given, CUDA_DEVICE_ORDER: order } = process.env;
+  // Indices are then nvidia-smi's, by PCI bus; CUDA's own begin with the fastest.
+  const counting = given === undefined && order === undefined ? { CUDA_DEVICE_ORDER: 'PCI_BUS_ID' } : {};
+  return { ...threads, ...counting, CUDA_VISIBLE_DEVICES: names.join(',') };
 }

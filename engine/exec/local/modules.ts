@@ -3,15 +3,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, copyFileSync, ftruncateSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { Failure } from '../../model/event.ts';
-import type { Launch, Running } from '../executor.ts';
+import type { Running } from '../executor.ts';
 import type { FromChild, ModuleJob, ToChild } from '../protocol.ts';
+import type { LocalLaunch } from './machine.ts';
 import type { Notes } from './pidFiles.ts';
 import { exitFailure, limitTime, type MemoryWatch, signalGroup, timeoutFailure } from './processGroup.ts';
 
 export interface Modules {
-  launch(options: Launch, job: ModuleJob): Running;
+  launch(options: LocalLaunch, job: ModuleJob): Running;
   close(): void;
 }
 
@@ -23,11 +23,11 @@ const ALLOCATOR = {
   MALLOC_TRIM_THRESHOLD_: '17179869184',
   MALLOC_TOP_PAD_: '268435456',
 };
-const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
 /** A process that has grown beyond this is not kept: its memory would be missing to the next node's neighbours. */
 const KEEP_BELOW_BYTES = 512 * 2 ** 20;
 
-export function createModules(memory: MemoryWatch, notes: Notes): Modules {
+/** `program`: the far side, exec/child/main.ts as it was built. */
+export function createModules(program: string, memory: MemoryWatch, notes: Notes): Modules {
   const idle = new Map<string, Worker[]>();
 
   const reuse = (kind: string, log: string): Worker | null => {
@@ -38,10 +38,10 @@ export function createModules(memory: MemoryWatch, notes: Notes): Modules {
     return null;
   };
   /** As many processes wait as there are cores, at most: a pipeline of many tasks must not fill the memory with them. */
-  const startInPlace = (options: Launch): Worker => {
+  const startInPlace = (options: LocalLaunch): Worker => {
     const waiting = [...idle.values()].filter((workers) => workers.length > 0);
     if (waiting.reduce((sum, workers) => sum + workers.length, 0) >= availableParallelism()) end(waiting[0]!.shift()!);
-    const worker = start(options);
+    const worker = start(program, options);
     notes.add(worker.process);
     return worker;
   };
@@ -91,10 +91,10 @@ function moveOutput(worker: Worker, log: string): boolean {
   return true;
 }
 
-function start(options: Launch): Worker {
+function start(program: string, options: LocalLaunch): Worker {
   rmSync(options.log, { force: true });
   const output = openSync(options.log, 'a');
-  const child = spawn(process.execPath, ['--enable-source-maps', CHILD], {
+  const child = spawn(process.execPath, ['--enable-source-maps', program], {
     cwd: options.root,
     env: { ...process.env, ...ALLOCATOR, ...options.environment },
     stdio: ['ignore', output, output, 'ipc'],
@@ -107,7 +107,7 @@ function start(options: Launch): Worker {
 
 function supervise(
   child: ChildProcess,
-  options: Launch,
+  options: LocalLaunch,
   job: ModuleJob,
   memory: MemoryWatch,
   /** A process that was asked to stop and ended all the same would stop its next node. */
@@ -128,10 +128,19 @@ function supervise(
       resolve(late ? timeoutFailure(options.timeoutMs, options.log) : failure);
     };
     const hear = (message: FromChild) => {
-      if (message.type === 'error') answer = message;
-      if (message.type !== 'done') return message.type === 'error' ? undefined : options.onMessage(message);
-      finish(null);
-      onDone(message.rssBytes, stopped);
+      switch (message.type) {
+        case 'error':
+          answer = message;
+          return;
+        case 'index':
+          // A child that cannot be told would wait for ever; the failed write is told where the record is written.
+          return void options.whenIndexed?.().then(() => tell({ type: 'indexed' }), kill);
+        case 'done':
+          finish(null);
+          return onDone(message.rssBytes, stopped);
+        default:
+          return options.onMessage(message);
+      }
     };
     const gone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (answer?.type === 'error') return finish(reported(answer, options.log));
@@ -155,7 +164,7 @@ function supervise(
     child.on('message', hear).once('exit', gone).once('error', broken);
   });
   tell({ type: 'job', job });
-  return { ended, stop: (reason) => tell({ type: 'stop', reason }), kill, tell };
+  return { ended, stop: (reason) => tell({ type: 'stop', reason }), kill };
 }
 
 function reported(answer: Extract<FromChild, { type: 'error' }>, log: string): Failure {

@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DEAD, isAlive, processOf } from '../../../cache/index.ts';
+import { CannotEnd } from '../executor.ts';
 import type { Note } from './pidFiles.ts';
 
 const GRACE_MS = 3000;
@@ -10,19 +11,13 @@ const GRACE_MS = 3000;
 const KILL_MS = 10_000;
 const POLL_MS = 20;
 
-/** What is left running is another user's, or hangs: a person must see to it. */
-export class CannotEnd extends Error {
-  override readonly name = 'CannotEnd';
-}
-
-interface Ending {
-  /** Told what is about to be ended, for a person. */
-  tell(message: string): void;
-  stopped(): boolean;
-}
-
-/** To be called under the project's lock. Returns early when stopped. Throws `CannotEnd`. */
-export async function endLeftovers(folder: string, root: string, { tell, stopped }: Ending): Promise<void> {
+/** `Executor.reapOrphans`; `folder`: where processes are noted. */
+export async function endOrphans(
+  folder: string,
+  root: string,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   if (!existsSync(folder)) return;
   const place = realpathSync(root);
   for (const name of readdirSync(folder)) {
@@ -33,7 +28,7 @@ export async function endLeftovers(folder: string, root: string, { tell, stopped
     if (note && members.length > 0) {
       const what = members.map(describe).join('; ');
       tell(`ending what a killed run (process ${note.engine.pid}) had left running: ${what}`);
-      if (!(await endGroup(note, place, stopped))) return;
+      if (!(await endGroup(note, place, signal))) return;
     }
     rmSync(file, { force: true });
   }
@@ -48,21 +43,21 @@ function readNote(file: string): Note | null {
 }
 
 /** False: stopped before it had ended. */
-async function endGroup(note: Note, root: string, stopped: () => boolean): Promise<boolean> {
-  signal(note.child.pid, 'SIGTERM');
+async function endGroup(note: Note, root: string, aborting: AbortSignal): Promise<boolean> {
+  signalGroup(note.child.pid, 'SIGTERM');
   const askedMs = performance.now();
   for (;;) {
     const members = membersOf(note, root);
     if (members.length === 0) return true;
-    if (stopped()) return false;
+    if (aborting.aborted) return false;
     const waitedMs = performance.now() - askedMs;
     if (waitedMs > GRACE_MS + KILL_MS) throw cannotEnd(members, 'it does not end though it was killed');
-    if (waitedMs > GRACE_MS) signal(note.child.pid, 'SIGKILL');
+    if (waitedMs > GRACE_MS) signalGroup(note.child.pid, 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-function signal(group: number, name: NodeJS.Signals): void {
+function signalGroup(group: number, name: NodeJS.Signals): void {
   try {
     process.kill(-group, name);
   } catch (error) {

@@ -1,5 +1,5 @@
 // A note for each process that is started: `.dag/running/PID`, so that when the engine is killed, the next run finds what it left
-// behind (`run/leftovers.ts`). Each leads a process group of its own.
+// behind (`orphans.ts`). Each leads a process group of its own.
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -8,6 +8,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Failure } from '../../model/event.ts';
 import type { Launch, Running } from '../executor.ts';
+import type { LocalLaunch } from './machine.ts';
 import type { Notes } from './pidFiles.ts';
 import {
   exitFailure,
@@ -31,7 +32,7 @@ interface WarmShell {
 type Work = Extract<Launch['work'], { kind: 'shell' }>;
 
 export interface Shells {
-  launch(options: Launch, work: Work): Running;
+  launch(options: LocalLaunch, work: Work): Running;
   close(): void;
 }
 
@@ -92,14 +93,14 @@ export function createShells(root: string, memory: MemoryWatch, notes: Notes, st
   };
 }
 
-function lineFor({ log, environment }: Launch, command: string): string {
+function lineFor({ log, environment }: LocalLaunch, command: string): string {
   const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}; `);
   return `(${exports.join('')}set -eu; eval ${quote(command)}) </dev/null >${quote(log)} 2>&1; echo $?\n`;
 }
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-function launchTraced(options: Launch, { command, declared }: Work, keepers: Keepers, strace: Strace): Running {
+function launchTraced(options: LocalLaunch, { command, declared }: Work, keepers: Keepers, strace: Strace): Running {
   const words = [...strace, '-o', reportPath(options.log), '/bin/sh', '-eu', '-c', command];
   const running = launchCold(options, words, keepers);
   const judged = async (failure: Failure | null) => {
@@ -111,7 +112,11 @@ function launchTraced(options: Launch, { command, declared }: Work, keepers: Kee
   return { ...running, ended: running.ended.then(judged) };
 }
 
-function launchCold(options: Launch, [program = '', ...words]: readonly string[], { memory, notes }: Keepers): Running {
+function launchCold(
+  options: LocalLaunch,
+  [program = '', ...words]: readonly string[],
+  { memory, notes }: Keepers,
+): Running {
   const log = openSync(options.log, 'w');
   const child = spawn(program, words, {
     cwd: options.root,
@@ -134,7 +139,7 @@ interface Watch {
 }
 
 function supervise(
-  options: Launch,
+  options: LocalLaunch,
   child: ChildProcess,
   { own, memory }: Watch,
   begin: (ended: Ended) => void,

@@ -1,30 +1,35 @@
-// Warm shells against `sh -eu -c`: a command must not be able to tell, but for what shell.ts says.
+// Warm shells against `sh -eu -c`: a command must not be able to tell, but for what shells.ts says.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Executor, Running } from '../../../engine/exec/executor.ts';
-import { createLocalExecutor } from '../../../engine/exec/local/local.ts';
+import type { Running } from '../../../engine/exec/executor.ts';
+import { noNotes } from '../../../engine/exec/local/pidFiles.ts';
+import { createMemoryWatch } from '../../../engine/exec/local/processGroup.ts';
+import { createShells, type Shells } from '../../../engine/exec/local/shells.ts';
 import type { Failure } from '../../../engine/model/event.ts';
 
 let root: string;
-let executor: Executor;
+let shells: Shells;
 let count = 0;
+const NOTHING = { cores: 1, memoryBytes: 0, gpus: [] };
 beforeAll(() => {
   root = mkdtempSync(path.join(os.tmpdir(), 'dag-shell-'));
-  executor = createLocalExecutor(root);
+  mkdirSync(path.join(root, 'logs'));
+  shells = createShells(root, createMemoryWatch(), noNotes, null);
 });
 afterAll(() => {
-  executor.close();
+  shells.close();
   rmSync(root, { recursive: true, force: true });
 });
 
 function start(command: string, environment: Record<string, string> = {}, timeoutMs: number | null = null) {
   const log = path.join(root, 'logs', `${count++}.log`);
   const work = { kind: 'shell', command, declared: { inputs: [], own: [], scratch: '' } } as const;
-  const running = executor.launch({ root, log, environment, work, timeoutMs, onMessage() {} });
+  const launch = { root, log, allotment: NOTHING, environment, work, timeoutMs, onMessage() {} };
+  const running = shells.launch(launch, work);
   return { running, log };
 }
 
