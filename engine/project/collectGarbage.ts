@@ -4,9 +4,9 @@ import { acquireLock } from '../../cache/index.ts';
 import type { Asked, Started, Usage } from '../journal/usage.ts';
 import type { Pipeline } from '../model/node.ts';
 import {
-  cacheLeftovers,
-  type Leftover,
-  projectLeftovers,
+  cacheGarbage,
+  type Garbage,
+  projectGarbage,
   remove,
   removeTakenClaims,
   takeClaimsAway,
@@ -16,7 +16,7 @@ import { nodeOfId } from '../state/projectView.ts';
 import { recordOf, stateOf } from '../state/records.ts';
 import { asRun, type CommonFlags, loadOrNull, type Session } from './session.ts';
 
-export interface LeftoverRequest {
+export interface GarbageRequest {
   readonly usage: Usage;
   readonly keepRuns: number;
   readonly maxAgeMs: number | null;
@@ -24,14 +24,14 @@ export interface LeftoverRequest {
   readonly dryRun: boolean;
 }
 
-export interface Leaving {
+export interface GarbageCollection {
   /** What went or, in a dry run, what would. */
-  readonly gone: readonly Leftover[];
+  readonly garbage: readonly Garbage[];
   /** Who has the cache open, where something stays for that; for a person. */
   readonly hinderedBy: readonly string[];
 }
 
-export async function collectLeftovers(session: Session, request: LeftoverRequest): Promise<Leaving> {
+export async function collectGarbage(session: Session, request: GarbageRequest): Promise<GarbageCollection> {
   const { cache } = session;
   let hinderedBy: readonly string[] = [];
   const alone = (work: () => void) => {
@@ -39,13 +39,13 @@ export async function collectLeftovers(session: Session, request: LeftoverReques
     if (!done) hinderedBy = cache.users();
     return done;
   };
-  const gone = [...(await ofProject(session, request, alone)), ...ofCache(session, request.dryRun, alone)];
-  return { gone, hinderedBy };
+  const garbage = [...(await ofProject(session, request, alone)), ...ofCache(session, request.dryRun, alone)];
+  return { garbage, hinderedBy };
 }
 
 type Alone = (work: () => void) => boolean;
 
-async function ofProject(session: Session, request: LeftoverRequest, alone: Alone): Promise<Leftover[]> {
+async function ofProject(session: Session, request: GarbageRequest, alone: Alone): Promise<Garbage[]> {
   const { places } = session;
   const busy = new AbortController();
   const lock = await acquireLock(places.lock, { onWait: () => busy.abort(), signal: busy.signal }).catch((error) => {
@@ -54,7 +54,7 @@ async function ofProject(session: Session, request: LeftoverRequest, alone: Alon
   });
   if (!lock) return [];
   try {
-    const found = projectLeftovers(places, wantedIn(session, request));
+    const found = projectGarbage(places, wantedIn(session, request));
     if (request.dryRun) return found;
     // `dag verify --rerun` uses bundles without the lock.
     const bundles = found.filter(({ kind }) => kind === 'code');
@@ -71,7 +71,7 @@ async function ofProject(session: Session, request: LeftoverRequest, alone: Alon
  * pinned or of the last runs, and has no result yet; so may that node's items. Where no pipeline that is in use has the node, that
  * is true up to the age limit only. A key that the journals do not know is left in peace.
  */
-function wantedIn(session: Session, request: LeftoverRequest) {
+function wantedIn(session: Session, request: GarbageRequest) {
   const { cache, pipeline } = session;
   const { usage, keepRuns, maxAgeMs } = request;
   const isInUse = maxAgeMs === null ? () => true : nodesInUse(session, request);
@@ -103,7 +103,7 @@ function wantedIn(session: Session, request: LeftoverRequest) {
 }
 
 /** Whether the pipeline that a node was started in, by profile and --set, is that of this command or of one of the kept runs, and still has the node. */
-function nodesInUse({ pipeline }: Session, { usage, keepRuns, flags }: LeftoverRequest): (started: Started) => boolean {
+function nodesInUse({ pipeline }: Session, { usage, keepRuns, flags }: GarbageRequest): (started: Started) => boolean {
   const nameOf = ({ profile, set }: Asked) => JSON.stringify([profile, set]);
   const namesOf = ({ nodes }: Pipeline) => new Set(nodes.map(({ name }) => name));
   const inUse = new Map([[nameOf({ profile: pipeline.profile, set: flags.set }), namesOf(pipeline)]]);
@@ -115,8 +115,8 @@ function nodesInUse({ pipeline }: Session, { usage, keepRuns, flags }: LeftoverR
   return (started) => inUse.get(nameOf(started))?.has(started.node) ?? false;
 }
 
-function ofCache({ cache }: Session, dryRun: boolean, alone: Alone): Leftover[] {
-  const { claims, damaged } = cacheLeftovers(cache.dir);
+function ofCache({ cache }: Session, dryRun: boolean, alone: Alone): Garbage[] {
+  const { claims, damaged } = cacheGarbage(cache.dir);
   if (dryRun) return [...claims, ...damaged];
   remove(damaged);
   // Nobody waits for a claim whose folder goes: nobody else is there.

@@ -3,7 +3,7 @@ import type { Cache } from '../../cache/index.ts';
 import { needsOf } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
 import type { Capacity } from '../model/resources.ts';
-import { stateOf } from '../state/records.ts';
+import { usualSeconds } from '../state/records.ts';
 import { createEstimator, type Estimator } from './eta.ts';
 
 export function estimatorFor(
@@ -18,7 +18,7 @@ export function estimatorFor(
     .map((node) => ({
       name: node.name,
       task: node.task,
-      seconds: stateOf(cache, node.name)?.seconds ?? node.durationSeconds,
+      seconds: usualSeconds(cache, node),
       cores: node.resources.cpu,
       gpus: capacity.gpus.length > 0 ? node.resources.gpu : 0,
       needs: needsOf(node),

@@ -9,7 +9,7 @@ import { runOrder } from '../schedule/makespan.ts';
 import { createScheduler } from '../schedule/scheduler.ts';
 import { workOf } from '../schedule/work.ts';
 import { scratchOf } from '../state/places.ts';
-import { stateOf } from '../state/records.ts';
+import { usualSeconds } from '../state/records.ts';
 import { earlierTurns } from '../state/turns.ts';
 import { createBundles } from './bundles.ts';
 import { createStopper, type Stopper } from './cancel.ts';
@@ -208,7 +208,7 @@ async function createCourse(
   const wantsGpu = context.nodes.some(({ resources }) => resources.gpu > 0);
   const limits = await executor.capacity({ ...asked, pools: pipeline.pools, wantsGpu });
   listener({ type: 'run-planned', nodes: nodes.map(({ name }) => name), capacity: limits });
-  const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
+  const usual = (node: Node) => usualSeconds(cache, node);
   const work = workOf(context.mayBeEdited ? context.nodes : nodes, usual, limits);
   const scheduler = createScheduler(work, runOrder(work));
   for (const node of work.nodes) if (context.known.has(node.name)) scheduler.done(node);

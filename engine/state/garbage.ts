@@ -5,10 +5,10 @@ import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { eachFolder, type Places } from './places.ts';
 
-export type LeftoverKind = 'code' | 'scratch' | 'items' | 'staging' | 'claims' | 'damaged';
+export type GarbageKind = 'code' | 'scratch' | 'items' | 'staging' | 'claims' | 'damaged';
 
-export interface Leftover {
-  readonly kind: LeftoverKind;
+export interface Garbage {
+  readonly kind: GarbageKind;
   readonly paths: readonly string[];
   readonly bytes: number;
 }
@@ -21,7 +21,7 @@ export interface Wanted {
 }
 
 /** In the project's own folder. */
-export function projectLeftovers(places: Places, { nodes, isWanted }: Wanted): Leftover[] {
+export function projectGarbage(places: Places, { nodes, isWanted }: Wanted): Garbage[] {
   const kept = new Set([...nodes].map((name) => path.basename(eachFolder(places, name))));
   return [
     ...inside('code', places.code),
@@ -53,13 +53,13 @@ function lastWrittenMs(place: string): number {
 /** What was damaged is evidence, for somebody to look at. */
 const DAMAGED_KEPT_MS = 7 * 24 * 3600 * 1000;
 
-export interface CacheLeftovers {
-  readonly claims: Leftover[];
-  readonly damaged: Leftover[];
+export interface CacheGarbage {
+  readonly claims: Garbage[];
+  readonly damaged: Garbage[];
 }
 
 /** In the cache, `dir`. */
-export function cacheLeftovers(dir: string, nowMs = Date.now()): CacheLeftovers {
+export function cacheGarbage(dir: string, nowMs = Date.now()): CacheGarbage {
   const folder = path.join(dir, 'damaged');
   const damaged = inside('damaged', folder, (name) => cameBefore(path.join(folder, name), nowMs - DAMAGED_KEPT_MS));
   return { claims: inside('claims', path.join(dir, 'claims')), damaged };
@@ -71,7 +71,7 @@ function cameBefore(place: string, ms: number): boolean {
   return stat !== undefined && stat.ctimeMs < ms;
 }
 
-export function remove(found: readonly Leftover[]): void {
+export function remove(found: readonly Garbage[]): void {
   for (const { paths } of found) for (const place of paths) rmSync(place, { recursive: true, force: true });
 }
 
@@ -86,7 +86,7 @@ export function removeTakenClaims(dir: string): void {
     if (/^claims-\d+$/.test(name)) rmSync(path.join(dir, name), { recursive: true, force: true });
 }
 
-function inside(kind: LeftoverKind, folder: string, isOne: (name: string) => boolean = () => true): Leftover[] {
+function inside(kind: GarbageKind, folder: string, isOne: (name: string) => boolean = () => true): Garbage[] {
   const names = namesIn(folder).filter(isOne);
   return leftovers(
     kind,
@@ -95,7 +95,7 @@ function inside(kind: LeftoverKind, folder: string, isOne: (name: string) => boo
   );
 }
 
-function leftovers(kind: LeftoverKind, folder: string, groups: readonly string[][]): Leftover[] {
+function leftovers(kind: GarbageKind, folder: string, groups: readonly string[][]): Garbage[] {
   return groups.map((names) => {
     const paths = names.map((name) => path.join(folder, name));
     return { kind, paths, bytes: paths.reduce((sum, place) => sum + bytesOf(place), 0) };

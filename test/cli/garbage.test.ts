@@ -1,7 +1,7 @@
 // gc and what runs left behind: what goes, what stays because somebody may take it up again, and that a build loses nothing.
 import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, utimesSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
-import { cacheLeftovers, takeClaimsAway } from '../../engine/state/garbage.ts';
+import { cacheGarbage, takeClaimsAway } from '../../engine/state/garbage.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 
 const open: Project[] = [];
@@ -190,7 +190,7 @@ tasks: { a: { use: tasks/a.mjs, matrix: { i: ["\${name}"] }, params: { word: "\$
     expect(answer.stderr).toContain('none from the damaged file');
     expect(JSON.parse(answer.stdout).leftovers).not.toHaveProperty('damaged');
     const [name] = readdirSync(p.path('.dag/v1/damaged'));
-    const later = (days: number) => cacheLeftovers(p.path('.dag/v1'), Date.now() + days * 24 * 3600 * 1000).damaged;
+    const later = (days: number) => cacheGarbage(p.path('.dag/v1'), Date.now() + days * 24 * 3600 * 1000).damaged;
     expect(later(6)).toEqual([]);
     expect(later(8)).toEqual([{ kind: 'damaged', paths: [p.path(`.dag/v1/damaged/${name}`)], bytes: 5000 }]);
   });

@@ -4,11 +4,11 @@ import { existsSync } from 'node:fs';
 import { buildGraph } from '../../graph/graph.ts';
 import type { Pipeline } from '../../model/node.ts';
 import { renderGraph } from '../../picture/render.ts';
+import { planSelected } from '../../project/plan.ts';
 import { type CommonFlags, loadProject, openSession, selectNames } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
 import { placesOf } from '../../state/places.ts';
 import { EXIT } from '../exit.ts';
-import { planSelected } from './plan.ts';
 
 const FORMATS = ['text', 'mermaid', 'dot', 'svg'] as const;
 type Format = (typeof FORMATS)[number];

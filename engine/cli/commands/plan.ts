@@ -1,19 +1,9 @@
 // dag plan: what `dag run` would do and why, by the same verdicts, without running.
-import { machineCapacity } from '../../exec/local/machine.ts';
-import type { Node } from '../../model/node.ts';
 import { describeReasons } from '../../model/reason.ts';
-import { type MissingSource, type Planned, plan } from '../../plan/plan.ts';
-import {
-  type CommonFlags,
-  learn,
-  missingText,
-  openSession,
-  type Session,
-  selectNames,
-  selectNodes,
-} from '../../project/session.ts';
-import { GPU_COUNTS, type Makespan, machineWith, makespan } from '../../schedule/makespan.ts';
-import { stateOf } from '../../state/records.ts';
+import type { MissingSource, Planned } from '../../plan/plan.ts';
+import { makespansOf, planSelected } from '../../project/plan.ts';
+import { type CommonFlags, missingText, openSession } from '../../project/session.ts';
+import type { Makespan } from '../../schedule/makespan.ts';
 import { duration } from '../../text/duration.ts';
 import { bold, dim, green, yellow } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';
@@ -24,8 +14,7 @@ interface PlanFlags extends CommonFlags {
 }
 
 const REASONS_SHOWN = 3;
-/** A plan is to come at once. */
-const MOST_REHEARSED = 5000;
+
 const WORDS = { fresh: 'fresh', restore: 'restore', stale: 'run' } as const;
 
 export async function planCommand(selectors: readonly string[], flags: PlanFlags): Promise<number> {
@@ -49,39 +38,6 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
   } finally {
     await session.cache.close();
   }
-}
-
-export interface PlanResult {
-  readonly planned: readonly Planned[];
-  /** Each path once. */
-  readonly missing: readonly MissingSource[];
-}
-
-export async function planSelected(
-  session: Session,
-  selectors: readonly string[],
-  { force, only }: Pick<PlanFlags, 'force' | 'only'> = {},
-): Promise<PlanResult> {
-  const { pipeline, cache } = session;
-  const nodes = selectNodes(pipeline, selectors, only ?? false);
-  const forced = new Set(force ? selectNames(pipeline, selectors, true) : []);
-  const { planned, missing } = plan({ pipeline, nodes, forced, cache, ...(await learn(session, nodes)) });
-  const byPath = new Map(missing.toReversed().map((source) => [source.path, source]));
-  return { planned, missing: [...byPath.values()].toReversed() };
-}
-
-/** Of what has to run, where at least half of it has a measured or declared duration: here, and on machines with GPUs. */
-async function makespansOf({ pipeline, cache }: Session, planned: readonly Planned[]): Promise<Makespan[]> {
-  const nodes = planned.filter(({ state }) => state === 'stale').map(({ node }) => node);
-  const usual = (node: Node) => stateOf(cache, node.name)?.seconds ?? node.durationSeconds;
-  const known = nodes.filter((node) => usual(node) !== null);
-  if (nodes.length === 0 || nodes.length > MOST_REHEARSED || known.length < nodes.length / 2) return [];
-  const wantsGpu = nodes.some(({ resources }) => resources.gpu > 0);
-  const here = await machineCapacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
-  const others = wantsGpu ? GPU_COUNTS.filter((count) => count !== here.gpus.length) : [];
-  return [here, ...others.map((count) => machineWith(count, nodes, here))].map((capacity) =>
-    makespan(nodes, usual, capacity),
-  );
 }
 
 function makespanLine({ gpus, cores, seconds, boundSeconds, moves }: Makespan, isHere: boolean): string {

@@ -4,11 +4,11 @@ import { type LastFailure, lastFailures } from '../../journal/failures.ts';
 import { runningNodes } from '../../journal/running.ts';
 import { describeReasons } from '../../model/reason.ts';
 import type { Planned } from '../../plan/plan.ts';
+import { planSelected } from '../../project/plan.ts';
 import { type CommonFlags, openSession } from '../../project/session.ts';
 import { localTime } from '../../text/duration.ts';
 import { bold, cyan, dim, green, red, yellow } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';
-import { planSelected } from './plan.ts';
 
 export async function statusCommand(selectors: readonly string[], flags: CommonFlags): Promise<number> {
   const session = openSession(flags);

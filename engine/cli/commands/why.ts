@@ -3,6 +3,7 @@ import { readJournal, runIds } from '../../journal/read.ts';
 import { describeReason } from '../../model/reason.ts';
 import type { Acceptance } from '../../model/record.ts';
 import type { Planned } from '../../plan/plan.ts';
+import { planSelected } from '../../project/plan.ts';
 import { type CommonFlags, openSession, type Session, selectNames } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
 import { scratchOf } from '../../state/places.ts';
@@ -11,7 +12,6 @@ import { earlierTurns } from '../../state/turns.ts';
 import { duration, localTime } from '../../text/duration.ts';
 import { bold, yellow } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';
-import { planSelected } from './plan.ts';
 
 export async function whyCommand(selector: string, flags: CommonFlags): Promise<number> {
   const session = openSession(flags);
