@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command line: words in, exit code out. Commands are listed in `commands.ts`, each done by a file beside this one.
+// The command line: words in, exit code out. Commands are listed in `table.ts`, each done by a file of `commands/`.
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';

@@ -41,7 +41,7 @@ export interface CommandSpec {
   run(names: readonly string[], flags: Flags): Promise<number>;
 }
 
-export const collect = (value: string, before: unknown) => [...((before as string[] | undefined) ?? []), value];
+export const repeated = (value: string, before: unknown) => [...((before as string[] | undefined) ?? []), value];
 
 function wholeNumber(flag: string, least: number) {
   return (text: string) => {
@@ -56,7 +56,7 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
   { flags: '-C, --directory <dir>', help: 'work in this folder' },
   { flags: '--file <file>', help: 'the pipeline file (default: pipeline.yml here or above)' },
   { flags: '--profile <name>', help: 'overlay this profile of the file' },
-  { flags: '--set <name=value>', help: 'set a parameter; may be repeated', parse: collect },
+  { flags: '--set <name=value>', help: 'set a parameter; may be repeated', parse: repeated },
   { flags: '--json', help: 'print one JSON object on stdout, everything else on stderr' },
 ];
 
@@ -92,7 +92,7 @@ Ctrl-C stops at the next safe point, a second one kills. Exit code: 0 done, 1 a 
       ['dag run clean --force --trace', 'does that shell task read what it does not declare?'],
     ],
     run: async (names, flags) =>
-      (await import('./commands/noop.ts')).quietRun(names, flags) ??
+      (await import('./commands/noop.ts')).runNoop(names, flags) ??
       (await import('./commands/run.ts')).runCommand(names, flags),
   },
   {
@@ -228,8 +228,8 @@ their nodes left, items of nodes that are no more, claims. Safe while a build ru
         parse: wholeNumber('--keep-runs', 0),
       },
       { flags: '--dry-run', help: 'only say what would go' },
-      { flags: '--pin <run|node>', help: "never drop this run's results, or this node's present one", parse: collect },
-      { flags: '--unpin <run|node>', help: 'take a pin away', parse: collect },
+      { flags: '--pin <run|node>', help: "never drop this run's results, or this node's present one", parse: repeated },
+      { flags: '--unpin <run|node>', help: 'take a pin away', parse: repeated },
       { flags: '--pins', help: 'list the pins' },
     ],
     examples: [

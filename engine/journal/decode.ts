@@ -2,7 +2,7 @@
 import type { Digest } from '../../cache/index.ts';
 import type { RunEvent } from '../model/event.ts';
 import type { Ingredients } from '../model/ingredients.ts';
-import { type CodeLine, type Line, parseLine, type WrittenIngredients } from './lines.ts';
+import { type CodeLine, type JournalLine, parseLine, type WrittenIngredients } from './lines.ts';
 
 /** An event with its time, ISO 8601; a fresh node's is that of what happened next. */
 export type PastEvent = RunEvent & { readonly at: string };
@@ -28,7 +28,7 @@ export function createDecoder(): (text: string) => readonly PastEvent[] | null {
     told.set(node, metrics.set(name, value));
     return isNew;
   };
-  const eventsOf = (line: Line, at: string): PastEvent[] => {
+  const eventsOf = (line: JournalLine, at: string): PastEvent[] => {
     switch (line.type) {
       case 'code':
         codes.set(line.digest, line);

@@ -22,7 +22,7 @@ type DoneLine = Extract<RunEvent, { type: 'node-done' }> & {
 };
 
 /** What a line says, besides `v` and `at`. */
-export type Line =
+export type JournalLine =
   | Exclude<RunEvent, { type: 'node-fresh' | 'node-started' | 'node-restored' | 'node-done' }>
   | CodeLine
   /** Names to keys. */
@@ -31,7 +31,7 @@ export type Line =
   | Written<'node-restored'>
   | DoneLine;
 
-export function lineOf(line: Line, at: Date): string {
+export function lineOf(line: JournalLine, at: Date): string {
   return `${JSON.stringify({ v: JOURNAL_VERSION, at: at.toISOString(), ...line })}\n`;
 }
 
@@ -43,10 +43,10 @@ export function written<T extends { readonly ingredients: Ingredients }>(event: 
 }
 
 /** Null for one that cannot be read, or is of a version that is not ours. */
-export function parseLine(text: string): { readonly line: Line; readonly at: string } | null {
+export function parseLine(text: string): { readonly line: JournalLine; readonly at: string } | null {
   try {
-    const { v, at, ...line } = JSON.parse(text) as Line & { readonly v: number; readonly at: string };
-    return typeof line.type === 'string' && v === JOURNAL_VERSION ? { line: line as Line, at } : null;
+    const { v, at, ...line } = JSON.parse(text) as JournalLine & { readonly v: number; readonly at: string };
+    return typeof line.type === 'string' && v === JOURNAL_VERSION ? { line: line as JournalLine, at } : null;
   } catch {
     return null;
   }

@@ -7,7 +7,7 @@ import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { EventSink, RunEvent } from '../model/event.ts';
 import type { Ingredients } from '../model/ingredients.ts';
-import { type Line, lineOf, written } from './lines.ts';
+import { type JournalLine, lineOf, written } from './lines.ts';
 
 /** Of each metric of a node, so many are written whenever they come. */
 const POINTS = 300;
@@ -25,12 +25,12 @@ export function journalTo(folder: string, runId: string): EventSink {
   const held: string[] = [];
   let fresh: Record<string, string> = {};
 
-  const hold = (line: Line, at: Date) => {
+  const hold = (line: JournalLine, at: Date) => {
     if (Object.keys(fresh).length > 0) held.push(lineOf({ type: 'nodes-fresh', nodes: fresh }, at));
     fresh = {};
     held.push(lineOf(line, at));
   };
-  const write = (line: Line, at: Date) => {
+  const write = (line: JournalLine, at: Date) => {
     hold(line, at);
     writer.append(held.splice(0).join(''));
   };
@@ -85,7 +85,7 @@ export function journalTo(folder: string, runId: string): EventSink {
 }
 
 /** Writes single events as a journal of their own, for what changes results outside of a run. */
-export function journalAlone(folder: string, events: readonly Line[], at: Date): void {
+export function journalAlone(folder: string, events: readonly JournalLine[], at: Date): void {
   const writer = createWriter(folder, newRunId(at));
   writer.append(events.map((event) => lineOf(event, at)).join(''));
   writer.close();

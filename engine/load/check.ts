@@ -1,19 +1,19 @@
 // The shape of pipeline.yml: which keys exist, and which of list, mapping or text stands behind each. Values are
 // looked at later, where they are used.
 import { nearest, suggest } from '../text/nearest.ts';
-import { describePlace, type Sink, type Span } from './span.ts';
-import type { Entry, MapTree, ScalarTree, Tree } from './yaml.ts';
+import { type Diagnostics, describePlace, type Span } from './span.ts';
+import type { MapEntry, MapTree, ScalarTree, Tree } from './yaml.ts';
 
 export interface TaskSpec {
   readonly name: string;
   readonly span: Span;
   readonly action: { readonly kind: 'use' | 'run'; readonly text: ScalarTree } | undefined;
   readonly matrix: MapTree | undefined;
-  readonly in: ReadonlyMap<string, Entry>;
-  readonly out: ReadonlyMap<string, Entry>;
-  readonly params: ReadonlyMap<string, Entry>;
-  readonly resources: ReadonlyMap<string, Entry>;
-  readonly tools: ReadonlyMap<string, Entry>;
+  readonly in: ReadonlyMap<string, MapEntry>;
+  readonly out: ReadonlyMap<string, MapEntry>;
+  readonly params: ReadonlyMap<string, MapEntry>;
+  readonly resources: ReadonlyMap<string, MapEntry>;
+  readonly tools: ReadonlyMap<string, MapEntry>;
   readonly env: readonly ScalarTree[];
   readonly after: readonly ScalarTree[];
   readonly retries: Tree | undefined;
@@ -33,7 +33,7 @@ export interface FileSpec {
   readonly profile: ScalarTree | undefined;
   readonly profiles: ReadonlyMap<string, ProfileSpec>;
   readonly selectors: readonly ScalarTree[];
-  readonly pools: ReadonlyMap<string, Entry>;
+  readonly pools: ReadonlyMap<string, MapEntry>;
   readonly tasks: ReadonlyMap<string, TaskSpec>;
 }
 
@@ -49,10 +49,10 @@ const PROFILE_DEFAULT = 'default';
 /** In `run:` these heads stand for the task's own, so nothing else may be called so. */
 const RESERVED = new Set(['in', 'out', 'params']);
 
-const EMPTY: ReadonlyMap<string, Entry> = new Map();
+const EMPTY: ReadonlyMap<string, MapEntry> = new Map();
 const NO_TEXTS: readonly ScalarTree[] = [];
 
-export function checkShape(root: Tree, sink: Sink): FileSpec | undefined {
+export function checkShape(root: Tree, sink: Diagnostics): FileSpec | undefined {
   if (root.kind !== 'map') return sink.report(root, 'a pipeline is a mapping with the key tasks:');
   knownKeys(root, TOP_KEYS, 'pipeline.yml', sink);
   const tasks = new Map<string, TaskSpec>();
@@ -72,7 +72,7 @@ export function checkShape(root: Tree, sink: Sink): FileSpec | undefined {
   };
 }
 
-function checkProfile({ key, value }: Entry, sink: Sink): ProfileSpec {
+function checkProfile({ key, value }: MapEntry, sink: Diagnostics): ProfileSpec {
   if (value.kind !== 'map') {
     if (!isNull(value)) sink.report(value, `profile "${key}" must be a mapping that overlays params:`);
     return { params: undefined, selectors: undefined };
@@ -85,7 +85,7 @@ function checkProfile({ key, value }: Entry, sink: Sink): ProfileSpec {
   };
 }
 
-function checkTask(entry: Entry, sink: Sink): TaskSpec {
+function checkTask(entry: MapEntry, sink: Diagnostics): TaskSpec {
   checkName(entry, 'a task', sink);
   const { key: name, value, keySpan: span } = entry;
   const map: MapTree = value.kind === 'map' ? value : { kind: 'map', ...span, entries: EMPTY };
@@ -119,7 +119,7 @@ function checkTask(entry: Entry, sink: Sink): TaskSpec {
   };
 }
 
-function checkAction(map: MapTree, task: Entry, sink: Sink): TaskSpec['action'] {
+function checkAction(map: MapTree, task: MapEntry, sink: Diagnostics): TaskSpec['action'] {
   const use = map.entries.get('use');
   const run = map.entries.get('run');
   if (use && run)
@@ -142,7 +142,7 @@ function checkAction(map: MapTree, task: Entry, sink: Sink): TaskSpec['action'] 
   return text && { kind: use ? 'use' : 'run', text };
 }
 
-function checkName(entry: Entry, what: string, sink: Sink): void {
+function checkName(entry: MapEntry, what: string, sink: Diagnostics): void {
   if (!NAME.test(entry.key)) sink.report(entry.keySpan, `"${entry.key}" cannot name ${what}`, NAME_RULE);
   else if (RESERVED.has(entry.key) && (what === 'a parameter' || what === 'a task'))
     sink.report(
@@ -160,7 +160,7 @@ function checkName(entry: Entry, what: string, sink: Sink): void {
 
 export const NAME_RULE = 'a name is letters, digits, _ and -, and begins with a letter or _';
 
-export function knownKeys(map: MapTree, keys: readonly string[], where: string, sink: Sink): void {
+export function knownKeys(map: MapTree, keys: readonly string[], where: string, sink: Diagnostics): void {
   for (const entry of map.entries.values())
     if (!keys.includes(entry.key))
       sink.report(
@@ -173,7 +173,7 @@ export function knownKeys(map: MapTree, keys: readonly string[], where: string, 
 export const isNull = (tree: Tree): boolean => tree.kind === 'scalar' && tree.value === null;
 
 /** The entries of a mapping behind a key; none when the key is absent or empty. */
-export function mapOf(map: MapTree, key: string, sink: Sink): ReadonlyMap<string, Entry> {
+export function mapOf(map: MapTree, key: string, sink: Diagnostics): ReadonlyMap<string, MapEntry> {
   const value = map.entries.get(key)?.value;
   if (value === undefined || isNull(value)) return EMPTY;
   if (value.kind === 'map') return value.entries;
@@ -182,14 +182,14 @@ export function mapOf(map: MapTree, key: string, sink: Sink): ReadonlyMap<string
 }
 
 /** One text, or a list of texts; undefined where the key is absent or empty. */
-function textsOf(map: MapTree, key: string, sink: Sink): readonly ScalarTree[] | undefined {
+function textsOf(map: MapTree, key: string, sink: Diagnostics): readonly ScalarTree[] | undefined {
   const value = map.entries.get(key)?.value;
   if (value === undefined || isNull(value)) return undefined;
   const items = value.kind === 'list' ? value.items : [value];
   return items.flatMap((item) => textOf(item, `${key}:`, sink) ?? []);
 }
 
-export function textOf(tree: Tree, what: string, sink: Sink, emptySpan: Span = tree): ScalarTree | undefined {
+export function textOf(tree: Tree, what: string, sink: Diagnostics, emptySpan: Span = tree): ScalarTree | undefined {
   if (tree.kind === 'scalar' && typeof tree.value === 'string' && tree.value !== '') return tree;
   const hint = tree.kind === 'scalar' && tree.value !== null && tree.value !== '' ? 'put it in quotes' : undefined;
   return sink.report(isNull(tree) ? emptySpan : tree, `${what} must be a text`, hint);

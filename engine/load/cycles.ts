@@ -2,9 +2,9 @@
 import { needsByIndex } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
 import type { MentionOf } from './expand.ts';
-import { describePlace, type Sink } from './span.ts';
+import { type Diagnostics, describePlace } from './span.ts';
 
-export function checkCycles(nodes: readonly Node[], mentionOf: MentionOf, sink: Sink): void {
+export function checkCycles(nodes: readonly Node[], mentionOf: MentionOf, sink: Diagnostics): void {
   const needs = needsByIndex(nodes);
   const state = new Uint8Array(nodes.length); // 0 new, 1 on the path, 2 done
   const seen = new Set<string>();
@@ -38,7 +38,7 @@ function reportLoop(
   nodes: readonly Node[],
   mentionOf: MentionOf,
   seen: Set<string>,
-  sink: Sink,
+  sink: Diagnostics,
 ): void {
   const first = loop.indexOf(Math.min(...loop));
   const turned = [...loop.slice(first), ...loop.slice(0, first)].map((i) => nodes[i]!);

@@ -10,9 +10,9 @@ import type { Pool } from './pools.ts';
 import { compileLimits, compileResources } from './resources.ts';
 import { type Compiled, compile, type TaskScope } from './scope.ts';
 import { compileCommand } from './shell.ts';
-import type { Sink } from './span.ts';
+import type { Diagnostics } from './span.ts';
 import { describe, textOfValue, toJson } from './values.ts';
-import type { Entry } from './yaml.ts';
+import type { MapEntry } from './yaml.ts';
 
 /** The first place where a consumer's task names a producer's. */
 export type MentionOf = (consumer: string, producer: string) => Mention | undefined;
@@ -48,7 +48,7 @@ function nodeName(task: string, axes: readonly string[], point: Point): string {
   return `${task}[${axes.map((axis, i) => `${axis}=${point[i]!.label}`).join(',')}]`;
 }
 
-function outputAt(entry: Entry, compiled: Compiled, point: Point, sink: Sink): Output | undefined {
+function outputAt(entry: MapEntry, compiled: Compiled, point: Point, sink: Diagnostics): Output | undefined {
   const value = compiled.at(point);
   if (value === undefined) return undefined;
   const text = typeof value === 'string' || compiled.varies ? textOfValue(value) : undefined;
@@ -119,7 +119,7 @@ const noRecord = () => NO_RECORD;
 
 /** A mapping of JSON values; the very same object for all points when nothing in it varies. */
 function compileRecord(
-  entries: ReadonlyMap<string, Entry>,
+  entries: ReadonlyMap<string, MapEntry>,
   scope: TaskScope,
 ): (point: Point) => Readonly<Record<string, Json>> {
   if (entries.size === 0) return noRecord;
@@ -138,7 +138,7 @@ function compileRecord(
   return () => once;
 }
 
-function readEnv(task: TaskSpec, sink: Sink): readonly string[] {
+function readEnv(task: TaskSpec, sink: Diagnostics): readonly string[] {
   if (task.env.length === 0) return NONE;
   for (const tree of task.env)
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(String(tree.value)))

@@ -6,10 +6,10 @@ import type { Point } from './matrix.ts';
 import { normalizeInput, normalizeSubpath } from './paths.ts';
 import { parseTaskName, type Reference } from './reference.ts';
 import type { TaskScope } from './scope.ts';
-import type { Sink, Span } from './span.ts';
+import type { Diagnostics, Span } from './span.ts';
 import { locate } from './template.ts';
 import { Artifact, describe, textOfValue, type Value } from './values.ts';
-import type { Entry, ScalarTree } from './yaml.ts';
+import type { MapEntry, ScalarTree } from './yaml.ts';
 
 /** A task's points with what other tasks may know of them. */
 export interface Producer {
@@ -29,7 +29,7 @@ export interface Mention {
 }
 
 export interface Links {
-  role(entry: Entry, value: Value | undefined, point: Point): InputRole | undefined;
+  role(entry: MapEntry, value: Value | undefined, point: Point): InputRole | undefined;
   after(tree: ScalarTree): ((point: Point) => readonly string[]) | undefined;
   /** Where this task names that producer first. */
   mentionOf(producer: string): Mention | undefined;
@@ -71,7 +71,7 @@ export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Pro
     return sources && { many: link.binding.many, sources };
   }
 
-  function collect(value: Value, entry: Entry, point: Point, into: Source[]): { many: boolean } | undefined {
+  function collect(value: Value, entry: MapEntry, point: Point, into: Source[]): { many: boolean } | undefined {
     if (Array.isArray(value)) {
       for (const item of value) if (!collect(item, entry, point, into)) return undefined;
       return { many: true };
@@ -133,7 +133,7 @@ function makeSources(
   artifact: Artifact,
   producer: Producer,
   indices: readonly number[],
-  sink: Sink,
+  sink: Diagnostics,
 ): readonly Source[] | undefined {
   const output = artifact.reference.fields[0]!;
   const position = [...producer.task.out.keys()].indexOf(output);

@@ -16,7 +16,7 @@ import { createNames } from './names.ts';
 import { checkPaths } from './outputs.ts';
 import { applySetting, createParams, overlay } from './params.ts';
 import { readPools } from './pools.ts';
-import { createSink, type Origin, type Sink } from './span.ts';
+import { createDiagnostics, type Diagnostics, type Origin } from './span.ts';
 import { type MapTree, parseYaml, type ScalarTree } from './yaml.ts';
 
 export interface LoadOptions {
@@ -46,7 +46,7 @@ export function loadPipeline(options: LoadOptions): Result<Pipeline, readonly Di
 /** The same for a text that is not, or not yet, in the file. */
 export function loadText(text: string, options: LoadOptions): Result<Pipeline, readonly Diagnostic[]> {
   const { root, file } = options;
-  const sink = createSink();
+  const sink = createDiagnostics();
   const origin: Origin = { file, text: text.startsWith('\uFEFF') ? ` ${text.slice(1)}` : text, placed: true };
   const tree = parseYaml(origin, sink);
   if (!tree && sink.diagnostics().length === 0)
@@ -85,7 +85,7 @@ export function loadText(text: string, options: LoadOptions): Result<Pipeline, r
   return diagnostics.length > 0 ? fail(diagnostics) : ok({ ...pipeline, defaults });
 }
 
-function chooseProfile(spec: FileSpec, options: LoadOptions, sink: Sink): string | null {
+function chooseProfile(spec: FileSpec, options: LoadOptions, sink: Diagnostics): string | null {
   const wanted = options.profile ?? (spec.profile ? String(spec.profile.value) : null);
   if (wanted === null || spec.profiles.has(wanted)) return wanted;
   const flag: Origin = { file: `--profile ${wanted}`, text: '', placed: false };
@@ -99,7 +99,7 @@ function effectiveParams(
   profile: string | null,
   options: LoadOptions,
   origin: Origin,
-  sink: Sink,
+  sink: Diagnostics,
 ): MapTree {
   let params: MapTree = spec.params ?? { kind: 'map', origin, start: 0, end: 0, entries: new Map() };
   const over = profile === null ? undefined : spec.profiles.get(profile)?.params;
@@ -112,7 +112,7 @@ function chooseDefaults(
   selectors: readonly ScalarTree[],
   pipeline: Pipeline,
   producers: ReadonlyMap<string, Producer>,
-  sink: Sink,
+  sink: Diagnostics,
 ): readonly string[] {
   if (selectors.length === 0) return pipeline.defaults;
   const chosen = new Set<string>();

@@ -3,10 +3,10 @@ import { suggest } from '../text/nearest.ts';
 import type { TaskSpec } from './check.ts';
 import { NAME, NAME_RULE } from './check.ts';
 import type { Params } from './params.ts';
-import { describePlace, type Sink, type Span } from './span.ts';
+import { type Diagnostics, describePlace, type Span } from './span.ts';
 import { isLiteral, readTemplate } from './template.ts';
 import { describe, findArtifact, isObject, refuseArtifact, textOfValue, type Value } from './values.ts';
-import type { Entry, MapTree, Tree } from './yaml.ts';
+import type { MapEntry, MapTree, Tree } from './yaml.ts';
 
 export interface AxisValue {
   readonly label: string;
@@ -28,7 +28,7 @@ const NO_MATRIX: Matrix = { axes: [], points: [[]] };
 const BAD_LABEL = /[[\],=*?\p{Cc}]|^\s|\s$/u;
 
 /** Undefined after a reported error. A task without a matrix has one point; an empty axis leaves none. */
-export function expandMatrix(task: TaskSpec, params: Params, sink: Sink): Matrix | undefined {
+export function expandMatrix(task: TaskSpec, params: Params, sink: Diagnostics): Matrix | undefined {
   if (!task.matrix) return NO_MATRIX;
   const entries = [...task.matrix.entries.values()].filter(({ key }) => key !== 'include' && key !== 'exclude');
   if (entries.some((entry) => refersToAxis(entry.value, task.matrix!, params, sink))) return undefined;
@@ -41,7 +41,7 @@ export function expandMatrix(task: TaskSpec, params: Params, sink: Sink): Matrix
 }
 
 /** A later axis cannot depend on an earlier one; without this check the message would be about an unknown name. */
-function refersToAxis(tree: Tree, matrix: MapTree, params: Params, sink: Sink): boolean {
+function refersToAxis(tree: Tree, matrix: MapTree, params: Params, sink: Diagnostics): boolean {
   if (tree.kind === 'list') return tree.items.some((item) => refersToAxis(item, matrix, params, sink));
   if (tree.kind === 'map')
     return [...tree.entries.values()].some((entry) => refersToAxis(entry.value, matrix, params, sink));
@@ -56,7 +56,7 @@ function refersToAxis(tree: Tree, matrix: MapTree, params: Params, sink: Sink): 
   return template === undefined;
 }
 
-function expandAxis(entry: Entry, params: Params, sink: Sink): Axis | undefined {
+function expandAxis(entry: MapEntry, params: Params, sink: Diagnostics): Axis | undefined {
   const { key: name, keySpan: span, value: tree } = entry;
   if (!NAME.test(name)) return sink.report(span, `"${name}" cannot name an axis`, NAME_RULE);
   if (name === 'in' || name === 'out' || name === 'params')
@@ -94,7 +94,7 @@ function expandAxis(entry: Entry, params: Params, sink: Sink): Axis | undefined 
   return { name, span, values };
 }
 
-function rangeAxis(name: string, span: Span, tree: MapTree, params: Params, sink: Sink): Axis | undefined {
+function rangeAxis(name: string, span: Span, tree: MapTree, params: Params, sink: Diagnostics): Axis | undefined {
   const range = tree.entries.get('range');
   for (const entry of tree.entries.values())
     if (entry !== range)
@@ -109,7 +109,7 @@ function rangeAxis(name: string, span: Span, tree: MapTree, params: Params, sink
   return { name, span, values };
 }
 
-function labelOf(value: Value, axis: string, span: Span, sink: Sink): string | undefined {
+function labelOf(value: Value, axis: string, span: Span, sink: Diagnostics): string | undefined {
   const label = textOfValue(value);
   if (label === undefined) {
     const hint = isObject(value) ? 'add name: to it' : 'a value of an axis is a single value, or a mapping with a name';
@@ -135,7 +135,7 @@ function product(lists: readonly (readonly AxisValue[])[]): AxisValue[][] {
 
 type Partial = { readonly span: Span; readonly values: ReadonlyMap<string, AxisValue> };
 
-function exclude(points: Point[], axes: readonly Axis[], matrix: MapTree, params: Params, sink: Sink): Point[] {
+function exclude(points: Point[], axes: readonly Axis[], matrix: MapTree, params: Params, sink: Diagnostics): Point[] {
   const kept = new Set(points);
   for (const { span, values } of partials('exclude', axes, matrix, params, sink)) {
     const matches = points.filter((point) =>
@@ -148,7 +148,7 @@ function exclude(points: Point[], axes: readonly Axis[], matrix: MapTree, params
 }
 
 /** Adds points; an axis that the entry leaves out takes each of its values, and a label new to an axis is appended. */
-function include(points: Point[], axes: readonly Axis[], matrix: MapTree, params: Params, sink: Sink): Matrix {
+function include(points: Point[], axes: readonly Axis[], matrix: MapTree, params: Params, sink: Diagnostics): Matrix {
   const all = [...points];
   const grown = axes.map((axis) => ({ ...axis, values: new Map(axis.values) }));
   const keyOf = (point: Point) => point.map((value) => value.label).join(',');
@@ -175,7 +175,7 @@ function partials(
   axes: readonly Axis[],
   matrix: MapTree,
   params: Params,
-  sink: Sink,
+  sink: Diagnostics,
 ): Partial[] {
   const tree = matrix.entries.get(key)?.value;
   if (tree === undefined || (tree.kind === 'scalar' && tree.value === null)) return [];
@@ -186,7 +186,13 @@ function partials(
   return tree.items.flatMap((item) => partial(item, key, axes, params, sink) ?? []);
 }
 
-function partial(tree: Tree, key: string, axes: readonly Axis[], params: Params, sink: Sink): Partial | undefined {
+function partial(
+  tree: Tree,
+  key: string,
+  axes: readonly Axis[],
+  params: Params,
+  sink: Diagnostics,
+): Partial | undefined {
   if (tree.kind !== 'map')
     return sink.report(tree, `an entry of ${key}: must map axes to labels`, `e.g. { ${axes[0]!.name}: … }`);
   const values = new Map<string, AxisValue>();

@@ -4,9 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { nearest } from '../text/nearest.ts';
 import type { TaskSpec } from './check.ts';
 import { normalizeOutput } from './paths.ts';
-import type { Sink } from './span.ts';
+import type { Diagnostics } from './span.ts';
 
-export function checkModules(tasks: Iterable<TaskSpec>, root: string, sink: Sink): void {
+export function checkModules(tasks: Iterable<TaskSpec>, root: string, sink: Diagnostics): void {
   const exists = new Map<string, boolean>();
   for (const { action } of tasks) {
     if (action?.kind !== 'use') continue;

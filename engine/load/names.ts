@@ -3,10 +3,10 @@ import { suggest } from '../text/nearest.ts';
 import type { FileSpec, TaskSpec } from './check.ts';
 import type { ParamScope } from './params.ts';
 import type { Reference } from './reference.ts';
-import type { Sink, Span } from './span.ts';
+import type { Diagnostics, Span } from './span.ts';
 import { nameOf } from './template.ts';
 
-export function createNames(file: FileSpec, sink: Sink): ParamScope {
+export function createNames(file: FileSpec, sink: Diagnostics): ParamScope {
   const { tasks, profiles } = file;
 
   function checkTask(reference: Reference, span: Span): boolean {

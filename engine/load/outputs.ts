@@ -2,14 +2,14 @@
 import type { Node } from '../model/node.ts';
 import type { Producer } from './links.ts';
 import { foldersAbove } from './paths.ts';
-import { describePlace, type Sink } from './span.ts';
+import { type Diagnostics, describePlace } from './span.ts';
 
 interface Made {
   readonly node: Node;
   readonly output: string;
 }
 
-export function checkPaths(nodes: readonly Node[], producers: ReadonlyMap<string, Producer>, sink: Sink): void {
+export function checkPaths(nodes: readonly Node[], producers: ReadonlyMap<string, Producer>, sink: Diagnostics): void {
   const made = new Map<string, Made>();
   const placeOf = ({ node, output }: Made) => producers.get(node.task)!.task.out.get(output)!.value;
 

@@ -1,10 +1,10 @@
 // The parameters of a load: `params:` under the profile under `--set`, and their values, which may refer to each other.
 import { nearest, suggest } from '../text/nearest.ts';
 import type { Reference } from './reference.ts';
-import type { Origin, Sink, Span } from './span.ts';
+import type { Diagnostics, Origin, Span } from './span.ts';
 import { isLiteral, join, nameOf, readTemplate, type Template } from './template.ts';
 import { Artifact, type Value, walk } from './values.ts';
-import { type Entry, type MapTree, parseYaml, type Tree } from './yaml.ts';
+import { type MapEntry, type MapTree, parseYaml, type Tree } from './yaml.ts';
 
 /** `over` on `under`: mappings merge, everything else replaces. */
 export function overlay(under: Tree | undefined, over: Tree): Tree {
@@ -18,7 +18,7 @@ export function overlay(under: Tree | undefined, over: Tree): Tree {
 }
 
 /** Applies one `a.b=c`. A path that leads nowhere is an error: a misspelt setting must not be silently without effect. */
-export function applySetting(params: MapTree, setting: string, sink: Sink): MapTree {
+export function applySetting(params: MapTree, setting: string, sink: Diagnostics): MapTree {
   const equals = setting.indexOf('=');
   const origin: Origin = { file: `--set ${setting}`, text: setting.slice(equals + 1), placed: false };
   const span: Span = { origin, start: 0, end: 0 };
@@ -37,7 +37,7 @@ function set(
   depth: number,
   value: Tree,
   span: Span,
-  sink: Sink,
+  sink: Diagnostics,
 ): Tree | undefined {
   const key = path[depth];
   if (key === undefined) return overlay(tree, value);
@@ -81,8 +81,8 @@ export interface ParamScope {
   profileWith(name: string): string | undefined;
 }
 
-export function createParams(root: MapTree | undefined, scope: ParamScope, sink: Sink): Params {
-  const entries: ReadonlyMap<string, Entry> = root?.entries ?? new Map();
+export function createParams(root: MapTree | undefined, scope: ParamScope, sink: Diagnostics): Params {
+  const entries: ReadonlyMap<string, MapEntry> = root?.entries ?? new Map();
   const done = new Map<Tree, Value | undefined>();
   const stack: { tree: Tree; name: string }[] = [];
   let current = '';
@@ -163,13 +163,13 @@ export function createParams(root: MapTree | undefined, scope: ParamScope, sink:
 const complete = (values: (Value | undefined)[]): Value[] | undefined =>
   values.includes(undefined) ? undefined : (values as Value[]);
 
-export function refusePicks(reference: Reference, span: Span, sink: Sink): boolean {
+export function refusePicks(reference: Reference, span: Span, sink: Diagnostics): boolean {
   if (reference.picks.length === 0) return false;
   sink.report(span, `${nameOf(reference)} is not an output of a task, so [axis=value] cannot pick from it`);
   return true;
 }
 
-export function ambiguous(head: string, meanings: readonly string[], span: Span, sink: Sink): undefined {
+export function ambiguous(head: string, meanings: readonly string[], span: Span, sink: Diagnostics): undefined {
   return sink.report(span, `"${head}" could mean ${meanings.join(' or ')}`, 'rename one of them');
 }
 
@@ -177,7 +177,7 @@ export function unknownHead(
   head: string,
   names: readonly string[],
   span: Span,
-  sink: Sink,
+  sink: Diagnostics,
   profile: string | undefined,
 ): undefined {
   if (profile !== undefined)

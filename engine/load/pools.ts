@@ -2,9 +2,9 @@
 import { nearest } from '../text/nearest.ts';
 import type { Point } from './matrix.ts';
 import { compileChecked, type TaskScope } from './scope.ts';
-import { describePlace, type Sink, type Span } from './span.ts';
+import { type Diagnostics, describePlace, type Span } from './span.ts';
 import { describe, type Value } from './values.ts';
-import type { Entry, Tree } from './yaml.ts';
+import type { MapEntry, Tree } from './yaml.ts';
 
 export interface Pool {
   readonly size: number;
@@ -16,9 +16,9 @@ const MACHINE = new Set(['cpu', 'memory', 'gpu']);
 
 /** `pools:` of the file: names and sizes. */
 export function readPools(
-  entries: ReadonlyMap<string, Entry>,
+  entries: ReadonlyMap<string, MapEntry>,
   evaluate: (tree: Tree) => Value | undefined,
-  sink: Sink,
+  sink: Diagnostics,
 ): Map<string, Pool> {
   const pools = new Map<string, Pool>();
   for (const { key, keySpan, value } of entries.values()) {
@@ -52,7 +52,7 @@ export function compileShares(scope: TaskScope, pools: ReadonlyMap<string, Pool>
   return (point) => Object.fromEntries(shares.map(({ name, at }) => [name, at(point)]));
 }
 
-function compileShare(entry: Entry, scope: TaskScope, pools: ReadonlyMap<string, Pool>): (point: Point) => number {
+function compileShare(entry: MapEntry, scope: TaskScope, pools: ReadonlyMap<string, Pool>): (point: Point) => number {
   const { sink, task } = scope;
   const { key, keySpan, value: tree } = entry;
   const pool = pools.get(key);

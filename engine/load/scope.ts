@@ -4,7 +4,7 @@ import type { TaskSpec } from './check.ts';
 import type { Matrix, Point } from './matrix.ts';
 import { ambiguous, type ParamScope, type Params, refusePicks, unknownHead } from './params.ts';
 import type { Reference } from './reference.ts';
-import type { Sink, Span } from './span.ts';
+import type { Diagnostics, Span } from './span.ts';
 import { isLiteral, join, readTemplate, type Template } from './template.ts';
 import { Artifact, refuseArtifact, type Value, walk } from './values.ts';
 import type { Tree } from './yaml.ts';
@@ -14,7 +14,7 @@ export interface TaskScope {
   readonly matrix: Matrix;
   readonly params: Params;
   readonly names: ParamScope;
-  readonly sink: Sink;
+  readonly sink: Diagnostics;
 }
 
 /** A value at each point of a matrix; `at` gives undefined after a reported error. */

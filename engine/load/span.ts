@@ -15,14 +15,14 @@ export interface Span {
   readonly end: number;
 }
 
-export interface Sink {
+export interface Diagnostics {
   /** Keeps one diagnostic a place, the first. Returns undefined, so that a failed evaluation can return it. */
   report(span: Span, message: string, hint?: string): undefined;
   /** In the order of the text. */
   diagnostics(): readonly Diagnostic[];
 }
 
-export function createSink(): Sink {
+export function createDiagnostics(): Diagnostics {
   const found = new Map<string, { span: Span; diagnostic: Diagnostic }>();
   return {
     report(span, message, hint) {

@@ -1,6 +1,6 @@
 // From a text of the tree to its parts, once, with the place of every reference in the file.
 import { type Part, parseTemplate, type Reference } from './reference.ts';
-import type { Sink, Span } from './span.ts';
+import type { Diagnostics, Span } from './span.ts';
 import { Artifact, describe, textOfValue, type Value } from './values.ts';
 import type { ScalarTree } from './yaml.ts';
 
@@ -14,7 +14,7 @@ export function isLiteral(tree: ScalarTree): boolean {
   return typeof tree.value !== 'string' || !tree.value.includes('${');
 }
 
-export function readTemplate(tree: ScalarTree, sink: Sink): Template | undefined {
+export function readTemplate(tree: ScalarTree, sink: Diagnostics): Template | undefined {
   const text = String(tree.value);
   const parsed = parseTemplate(text);
   if (parsed.ok)
@@ -44,7 +44,7 @@ export function locate(tree: ScalarTree, text: string, start: number, end: numbe
 export function join(
   template: Template,
   valueAt: (reference: Reference) => Value | undefined,
-  sink: Sink,
+  sink: Diagnostics,
 ): Value | undefined {
   const { parts } = template;
   const only = parts[0];

@@ -2,7 +2,7 @@
 import type { Json } from '../task.ts';
 import { suggest } from '../text/nearest.ts';
 import type { Reference } from './reference.ts';
-import type { Sink, Span } from './span.ts';
+import type { Diagnostics, Span } from './span.ts';
 
 /** An output of another task that a value stands for, before it is bound to nodes. */
 export class Artifact {
@@ -28,7 +28,7 @@ export function walk(
   head: string,
   fields: readonly string[],
   span: Span,
-  sink: Sink,
+  sink: Diagnostics,
   optional = false,
 ): Value | undefined {
   let at = value;
@@ -84,13 +84,13 @@ export function findArtifact(value: Value): Artifact | undefined {
 }
 
 /** The value as JSON; an artifact in it is reported. */
-export function toJson(value: Value, span: Span, sink: Sink): Json | undefined {
+export function toJson(value: Value, span: Span, sink: Diagnostics): Json | undefined {
   const artifact = findArtifact(value);
   if (!artifact) return value as Json;
   return refuseArtifact(artifact.reference, span, sink);
 }
 
-export function refuseArtifact(reference: Reference, span: Span, sink: Sink): undefined {
+export function refuseArtifact(reference: Reference, span: Span, sink: Diagnostics): undefined {
   const name = [reference.head, ...reference.fields].join('.');
   return sink.report(
     span,

@@ -14,7 +14,7 @@ import {
   type ScalarEvent,
   YAMLException,
 } from 'js-yaml';
-import { describePlace, type Origin, type Sink, type Span } from './span.ts';
+import { type Diagnostics, describePlace, type Origin, type Span } from './span.ts';
 
 export type Scalar = null | boolean | number | string;
 
@@ -28,14 +28,14 @@ export interface ListTree extends Span {
   readonly kind: 'list';
   readonly items: readonly Tree[];
 }
-export interface Entry {
+export interface MapEntry {
   readonly key: string;
   readonly keySpan: Span;
   readonly value: Tree;
 }
 export interface MapTree extends Span {
   readonly kind: 'map';
-  readonly entries: ReadonlyMap<string, Entry>;
+  readonly entries: ReadonlyMap<string, MapEntry>;
 }
 export type Tree = ScalarTree | ListTree | MapTree;
 
@@ -51,7 +51,7 @@ interface OpenMap {
   readonly start: number;
   readonly flow: boolean;
   readonly anchor: string | undefined;
-  readonly entries: Map<string, Entry>;
+  readonly entries: Map<string, MapEntry>;
   readonly merges: Tree[];
   key: Tree | undefined;
   merging: boolean;
@@ -59,7 +59,7 @@ interface OpenMap {
 type Open = OpenList | OpenMap;
 
 /** The tree of one document; undefined after a syntax error, which is reported, or for an empty document. */
-export function parseYaml(origin: Origin, sink: Sink): Tree | undefined {
+export function parseYaml(origin: Origin, sink: Diagnostics): Tree | undefined {
   try {
     return build(parseEvents(origin.text, { filename: origin.file }), origin, sink);
   } catch (error) {
@@ -70,7 +70,7 @@ export function parseYaml(origin: Origin, sink: Sink): Tree | undefined {
   }
 }
 
-function build(events: readonly Event[], origin: Origin, sink: Sink): Tree | undefined {
+function build(events: readonly Event[], origin: Origin, sink: Diagnostics): Tree | undefined {
   const open: Open[] = [];
   const anchors = new Map<string, Tree>();
   let root: Tree | undefined;
@@ -139,12 +139,12 @@ function nameOf(start: number, end: number, origin: Origin): string | undefined 
   return start < 0 ? undefined : origin.text.slice(start, end);
 }
 
-function refuseTag(start: number, end: number, origin: Origin, sink: Sink): void {
+function refuseTag(start: number, end: number, origin: Origin, sink: Diagnostics): void {
   if (start < 0) return;
   sink.report({ origin, start, end }, `the tag ${origin.text.slice(start, end)} means nothing here`, 'take it away');
 }
 
-function scalar(event: ScalarEvent, origin: Origin, isKey: boolean, reached: number, sink: Sink): ScalarTree {
+function scalar(event: ScalarEvent, origin: Origin, isKey: boolean, reached: number, sink: Diagnostics): ScalarTree {
   if (event.valueStart < 0)
     return { kind: 'scalar', origin, start: reached, end: reached + 1, value: null, verbatim: -1 };
   const text = getScalarValue(origin.text, event);
@@ -174,7 +174,7 @@ function resolvePlain(text: string): Scalar {
   return text;
 }
 
-function takeKey(map: OpenMap, tree: Tree, plain: boolean, sink: Sink): void {
+function takeKey(map: OpenMap, tree: Tree, plain: boolean, sink: Diagnostics): void {
   map.key = tree;
   map.merging = plain && tree.kind === 'scalar' && tree.value === '<<';
   if (tree.kind !== 'scalar')
@@ -183,7 +183,7 @@ function takeKey(map: OpenMap, tree: Tree, plain: boolean, sink: Sink): void {
   else if (tree.value === '__proto__') sink.report(tree, 'this key is not allowed');
 }
 
-function addEntry(map: OpenMap, value: Tree, sink: Sink): void {
+function addEntry(map: OpenMap, value: Tree, sink: Diagnostics): void {
   const keySpan = map.key!;
   map.key = undefined;
   if (map.merging) {
@@ -196,7 +196,7 @@ function addEntry(map: OpenMap, value: Tree, sink: Sink): void {
   else sink.report(keySpan, `"${key}" is written twice`, `it is already at ${describePlace(before.keySpan)}`);
 }
 
-function close(done: Open, origin: Origin, reached: number, sink: Sink): Tree {
+function close(done: Open, origin: Origin, reached: number, sink: Diagnostics): Tree {
   const start = done.start;
   const end = done.flow ? closingBracket(origin.text, Math.max(reached, start + 1)) : Math.max(reached, start + 1);
   if (done.kind === 'list') return { kind: 'list', origin, start, end, items: done.items };
@@ -205,7 +205,7 @@ function close(done: Open, origin: Origin, reached: number, sink: Sink): Tree {
 }
 
 /** What is written in the mapping itself wins, then the earlier of several merged mappings. */
-function mergeInto(entries: Map<string, Entry>, merged: Tree, sink: Sink): void {
+function mergeInto(entries: Map<string, MapEntry>, merged: Tree, sink: Diagnostics): void {
   if (merged.kind === 'list') {
     for (const item of merged.items) mergeInto(entries, item, sink);
     return;

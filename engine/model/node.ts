@@ -1,4 +1,4 @@
-// What the spec becomes: nodes as plain data. Everything after `spec/` (keys, plan, run, reports) reads these.
+// What pipeline.yml becomes: nodes as plain data. Everything after `load/` (keys, plan, run, reports) reads these.
 import type { Json } from '../task.ts';
 import type { Resources } from './resources.ts';
 

@@ -10,7 +10,7 @@ import { recordOf, stateOf } from '../state/records.ts';
 import { changes } from './changes.ts';
 import { axesText, keyOf } from './key.ts';
 
-export interface Surroundings {
+export interface PlanContext {
   readonly root: string;
   readonly cache: Cache;
   readonly codes: ReadonlyMap<string, Code>;
@@ -34,16 +34,16 @@ export interface Assessment {
 }
 
 /** Fails with the paths of inputs that do not exist. Every producer of the node must be known to `outputsOf`. */
-export function assess(node: Node, around: Surroundings, forced: boolean): Result<Assessment, readonly Source[]> {
+export function assess(node: Node, context: PlanContext, forced: boolean): Result<Assessment, readonly Source[]> {
   const missing: Source[] = [];
   const read: { path: string; entry: Entry }[] = [];
   const inputs: Record<string, readonly InputItem[]> = {};
-  for (const role of node.inputs) inputs[role.name] = itemsOf(role, around, read, missing);
+  for (const role of node.inputs) inputs[role.name] = itemsOf(role, context, read, missing);
   if (missing.length > 0) return fail(missing);
 
-  const ingredients: Ingredients = { ...ownIngredients(node, around), inputs };
+  const ingredients: Ingredients = { ...ownIngredients(node, context), inputs };
   const key = keyOf(node, ingredients);
-  return ok({ key, ingredients, read, verdict: forced ? forcedVerdict() : judge(node, key, ingredients, around) });
+  return ok({ key, ingredients, read, verdict: forced ? forcedVerdict() : judge(node, key, ingredients, context) });
 }
 
 const forcedVerdict = (): Verdict => ({
@@ -52,26 +52,26 @@ const forcedVerdict = (): Verdict => ({
 });
 
 /** What is known of a node before its inputs are: used to say why a node is stale whose upstream has not run yet. */
-export function ownChanges(node: Node, around: Surroundings): Reason[] {
-  const state = stateOf(around.cache, node.name);
+export function ownChanges(node: Node, context: PlanContext): Reason[] {
+  const state = stateOf(context.cache, node.name);
   if (!state) return [neverRan(node)];
   return changes(
     state.ingredients,
-    { ...ownIngredients(node, around), inputs: state.ingredients.inputs },
-    around.cache,
+    { ...ownIngredients(node, context), inputs: state.ingredients.inputs },
+    context.cache,
   );
 }
 
-function ownIngredients(node: Node, around: Surroundings): Omit<Ingredients, 'inputs'> {
+function ownIngredients(node: Node, context: PlanContext): Omit<Ingredients, 'inputs'> {
   const environment: Record<string, string | null> = {};
   for (const name of node.env) environment[name] = process.env[name] ?? null;
   for (const [tool, command] of Object.entries(node.tools))
-    environment[`tool ${tool}`] = around.tools.get(command) ?? null;
+    environment[`tool ${tool}`] = context.tools.get(command) ?? null;
   return {
     code:
       node.action.kind === 'shell'
         ? node.action
-        : { kind: 'module', path: node.action.path, ...around.codes.get(node.action.path)! },
+        : { kind: 'module', path: node.action.path, ...context.codes.get(node.action.path)! },
     params: node.params,
     environment,
     outputs: node.outputs.map(({ name }) => name),
@@ -80,13 +80,13 @@ function ownIngredients(node: Node, around: Surroundings): Omit<Ingredients, 'in
 
 function itemsOf(
   role: InputRole,
-  around: Surroundings,
+  context: PlanContext,
   read: { path: string; entry: Entry }[],
   missing: Source[],
 ): InputItem[] {
   const items: InputItem[] = [];
   for (const source of role.sources) {
-    const entry = entryOf(source, around);
+    const entry = entryOf(source, context);
     if (!entry) {
       missing.push(source);
       continue;
@@ -97,7 +97,7 @@ function itemsOf(
   return items;
 }
 
-function entryOf(source: Source, { root, cache, outputsOf }: Surroundings): Entry | null {
+function entryOf(source: Source, { root, cache, outputsOf }: PlanContext): Entry | null {
   const place = path.resolve(root, source.path);
   if (!source.producer) return cache.look(place);
   const { node, output, subpath } = source.producer;
@@ -110,7 +110,7 @@ function entryOf(source: Source, { root, cache, outputsOf }: Surroundings): Entr
   return file ? { kind: 'file', digest: file.digest, sizeBytes: file.sizeBytes, files: 1 } : null;
 }
 
-function judge(node: Node, key: Key, ingredients: Ingredients, { root, cache }: Surroundings): Verdict {
+function judge(node: Node, key: Key, ingredients: Ingredients, { root, cache }: PlanContext): Verdict {
   const record = recordOf(cache, key);
   if (!record) return { state: 'stale', reasons: whyNew(node, ingredients, cache) };
   const damaged = node.outputs.flatMap(({ name, path: file }) =>

@@ -6,7 +6,7 @@ import { producers } from '../graph/order.ts';
 import type { Code } from '../model/ingredients.ts';
 import type { Node, Pipeline, Source } from '../model/node.ts';
 import type { Reason } from '../model/reason.ts';
-import { assess, ownChanges, type Surroundings } from './assess.ts';
+import { assess, ownChanges, type PlanContext } from './assess.ts';
 
 export type PlannedState = 'fresh' | 'restore' | 'stale';
 
@@ -38,7 +38,7 @@ export interface PlanRequest {
 export function plan(request: PlanRequest): { planned: Planned[]; missing: MissingSource[] } {
   const known = new Map<string, Readonly<Record<string, Entry>>>();
   const selected = new Set(request.nodes.map(({ name }) => name));
-  const around: Surroundings = {
+  const context: PlanContext = {
     root: request.pipeline.root,
     cache: request.cache,
     codes: request.codes,
@@ -54,12 +54,12 @@ export function plan(request: PlanRequest): { planned: Planned[]; missing: Missi
   for (const node of request.nodes) {
     const waiting = producers(node).filter((name) => selected.has(name) && !known.has(name));
     if (waiting.length > 0) {
-      const absent = lacking(node, absentFiles(node, around.root));
-      const reasons = [...absent, ...ownChanges(node, around), ...waiting.map(upstreamReason)];
+      const absent = lacking(node, absentFiles(node, context.root));
+      const reasons = [...absent, ...ownChanges(node, context), ...waiting.map(upstreamReason)];
       planned.push({ node, state: 'stale', reasons });
       continue;
     }
-    const assessed = assess(node, around, request.forced.has(node.name));
+    const assessed = assess(node, context, request.forced.has(node.name));
     if (!assessed.ok) {
       const unknown = assessed.error.flatMap(({ producer }) => (producer ? [upstreamReason(producer.node)] : []));
       const absent = lacking(

@@ -7,7 +7,7 @@ import { listPins } from '../state/pins.ts';
 import { nodeOfId } from '../state/projectView.ts';
 import { recordOf } from '../state/records.ts';
 import { collectGarbage, type GarbageCollection } from './collectGarbage.ts';
-import { chooseDropped, type Limits, type Result } from './retention.ts';
+import { type Candidate, chooseDropped, type Limits } from './retention.ts';
 import type { CommonFlags, Session } from './session.ts';
 
 export interface GcRequest {
@@ -23,7 +23,10 @@ export interface Collected extends GarbageCollection {
   readonly collection: Collection;
 }
 
-export async function collect(session: Session, { limits, flags, dryRun, onWait }: GcRequest): Promise<Collected> {
+export async function collectResults(
+  session: Session,
+  { limits, flags, dryRun, onWait }: GcRequest,
+): Promise<Collected> {
   const { cache, places } = session;
   const usage = readUsage(places.journals);
   const drop = choose(session, limits, usage);
@@ -43,7 +46,7 @@ function choose({ cache }: Session, limits: Limits, usage: Usage): string[] {
   const kept = new Set<string>();
   for (const { keys } of listPins(cache)) for (const key of keys) kept.add(key);
   for (const { keys } of usage.runs.slice(0, limits.keepRuns ?? 0)) for (const key of keys) kept.add(key);
-  const results = cache.ids('records').map((key): Result => {
+  const results = cache.ids('records').map((key): Candidate => {
     const record = cache.get('records', key) as NodeRecord;
     return {
       key,

@@ -9,7 +9,7 @@ import { type Session, selectNames } from './session.ts';
 import { UsageError } from './usageError.ts';
 
 /** A run pins the results it had, a node the one that it has now. */
-export function pinsOf({ cache, pipeline, places }: Session, word: string): Pin[] {
+export function pinsNamed({ cache, pipeline, places }: Session, word: string): Pin[] {
   const { root } = pipeline;
   const at = new Date().toISOString();
   const run = findRun(word, knownRuns(places.journals));
@@ -25,7 +25,7 @@ export function pinsOf({ cache, pipeline, places }: Session, word: string): Pin[
   });
 }
 
-export function matching({ cache, pipeline, places }: Session, word: string): Pin[] {
+export function pinsMatching({ cache, pipeline, places }: Session, word: string): Pin[] {
   const pins = listPins(cache).filter(({ root }) => root === pipeline.root);
   const name = findRun(word, knownRuns(places.journals)) ?? word;
   const exact = pins.filter((pin) => pin.name === name);

@@ -7,7 +7,7 @@ export interface Limits {
   readonly keepRuns: number | null;
 }
 
-export interface Result {
+export interface Candidate {
   readonly key: string;
   readonly lastUsedMs: number;
   readonly isProtected: boolean;
@@ -16,7 +16,7 @@ export interface Result {
 }
 
 /** Keys to drop. Results may share files: their bytes count once. */
-export function chooseDropped(results: readonly Result[], limits: Limits, nowMs: number): string[] {
+export function chooseDropped(results: readonly Candidate[], limits: Limits, nowMs: number): string[] {
   const { maxBytes, maxAgeMs, keepRuns } = limits;
   if (maxBytes === null && maxAgeMs === null && keepRuns === null) return [];
   const free = results.filter(({ isProtected }) => !isProtected);
@@ -26,7 +26,7 @@ export function chooseDropped(results: readonly Result[], limits: Limits, nowMs:
   if (maxBytes === null) return [...dropped];
   const counted = new Set<string>();
   let total = 0;
-  const bytesOf = (result: Result) => {
+  const bytesOf = (result: Candidate) => {
     let added = 0;
     for (const [digest, bytes] of result.files()) {
       if (counted.has(digest)) continue;

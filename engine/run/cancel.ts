@@ -1,7 +1,7 @@
 // Ctrl-C, once and twice: first nothing new starts and running nodes are asked to end at their safe point, then they are killed.
 import type { Running } from '../exec/executor.ts';
 
-export interface Stopper {
+export interface Cancellation {
   stop(): void;
   stopped(): boolean;
   /** Aborted at the first stop. */
@@ -12,7 +12,7 @@ export interface Stopper {
   unwatch(running: Running): void;
 }
 
-export function createStopper(): Stopper {
+export function createCancellation(): Cancellation {
   const all = new Set<Running>();
   const callbacks = new Set<() => void>();
   const controller = new AbortController();

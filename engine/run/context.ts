@@ -5,14 +5,14 @@ import type { Failure, Listener, RunHeader } from '../model/event.ts';
 import type { Code } from '../model/ingredients.ts';
 import type { Node, Pipeline } from '../model/node.ts';
 import type { Capacity } from '../model/resources.ts';
-import type { Surroundings } from '../plan/assess.ts';
+import type { PlanContext } from '../plan/assess.ts';
 import type { PlanRequest } from '../plan/plan.ts';
 import type { Scheduler } from '../schedule/scheduler.ts';
 import type { Places } from '../state/places.ts';
 import type { Bundles } from './bundles.ts';
-import type { Stopper } from './cancel.ts';
-import type { Claims } from './keyLocks.ts';
-import type { Giving } from './yielding.ts';
+import type { Cancellation } from './cancel.ts';
+import type { KeyLocks } from './keyLocks.ts';
+import type { Yielding } from './yielding.ts';
 
 /** What is planned, and how it is to be run. */
 export interface RunRequest extends PlanRequest {
@@ -31,9 +31,9 @@ export interface RunRequest extends PlanRequest {
 
 export type Outputs = Readonly<Record<string, Entry>>;
 
-export interface Context extends RunRequest {
-  readonly stopper: Stopper;
-  readonly around: Surroundings;
+export interface RunContext extends RunRequest {
+  readonly cancellation: Cancellation;
+  readonly planContext: PlanContext;
   /** Outputs of the nodes that are done. */
   readonly known: Map<string, Outputs>;
   readonly outcome: Record<'ran' | 'restored' | 'fresh' | 'failed', string[]>;
@@ -59,19 +59,19 @@ export interface PendingEdit extends Edit {
 }
 
 /** A run in which something is not fresh: it has a scheduler, and work under way. */
-export interface Course extends Context {
+export interface ActiveRun extends RunContext {
   // What an edit replaces.
-  pipeline: Context['pipeline'];
-  nodes: Context['nodes'];
-  codes: Context['codes'];
-  tools: Context['tools'];
-  around: Context['around'];
+  pipeline: RunContext['pipeline'];
+  nodes: RunContext['nodes'];
+  codes: RunContext['codes'];
+  tools: RunContext['tools'];
+  planContext: RunContext['planContext'];
   bundles: Bundles;
   edit: PendingEdit | null;
   readonly scheduler: Scheduler;
   readonly limits: Capacity;
-  readonly claims: Claims;
-  readonly giving: Giving;
+  readonly keyLocks: KeyLocks;
+  readonly yielding: Yielding;
   /** Keys that are being run, until the result is recorded or there is none. */
   readonly active: Map<Key, Promise<void>>;
   /** Seconds since the run began. */
@@ -84,19 +84,19 @@ export interface Course extends Context {
   isBusy(name: string): boolean;
 }
 
-export function completeFresh(run: Context, node: Node, key: Key, outputs: Outputs): void {
+export function completeFresh(run: RunContext, node: Node, key: Key, outputs: Outputs): void {
   run.known.set(node.name, outputs);
   run.outcome.fresh.push(node.name);
   run.listener({ type: 'node-fresh', node: node.name, key });
 }
 
 /** Dependents may start: the outputs are in place. */
-export function complete(run: Course, node: Node, outputs: Outputs): void {
+export function complete(run: ActiveRun, node: Node, outputs: Outputs): void {
   run.known.set(node.name, outputs);
   run.scheduler.done(node);
 }
 
-export function failNode(run: Course, node: Node, failure: Failure, seconds = 0): void {
+export function failNode(run: ActiveRun, node: Node, failure: Failure, seconds = 0): void {
   run.failures.set(node.name, failure);
   run.outcome.failed.push(node.name);
   run.listener({ type: 'node-failed', node: node.name, failure, seconds });

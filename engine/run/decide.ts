@@ -8,14 +8,14 @@ import type { Reason } from '../model/reason.ts';
 import type { NodeRecord, NodeState } from '../model/record.ts';
 import { type Assessment, assess } from '../plan/assess.ts';
 import { impossible } from '../schedule/slots.ts';
-import { type Context, type Course, complete, completeFresh, failNode } from './context.ts';
+import { type ActiveRun, complete, completeFresh, failNode, type RunContext } from './context.ts';
 
 /** The common case first: one pass that needs no scheduler, slots or look at the machine. Returns what is not fresh. */
-export function settleFresh(run: Context): Node[] {
+export function completeFreshNodes(run: RunContext): Node[] {
   const selected = new Set(run.nodes.map(({ name }) => name));
   return run.nodes.filter((node) => {
     if (needsOf(node).some((name) => selected.has(name) && !run.known.has(name))) return true;
-    const assessed = assess(node, run.around, run.forced.has(node.name));
+    const assessed = assess(node, run.planContext, run.forced.has(node.name));
     if (!assessed.ok || assessed.value.verdict.state !== 'fresh') return true;
     completeFresh(run, node, assessed.value.key, assessed.value.verdict.record.outputs);
     return false;
@@ -23,8 +23,8 @@ export function settleFresh(run: Context): Node[] {
 }
 
 /** Decides on a node that is due. `start` is called for one that has to run. */
-export function settle(run: Course, node: Node, start: (assessment: Assessment) => void): void {
-  const assessed = assess(node, run.around, run.forced.has(node.name));
+export function decide(run: ActiveRun, node: Node, start: (assessment: Assessment) => void): void {
+  const assessed = assess(node, run.planContext, run.forced.has(node.name));
   if (!assessed.ok) {
     const named = assessed.error.map((source) => source.path).join(', ');
     return failNode(run, node, { kind: 'input', message: `its input ${named} does not exist` });
@@ -41,7 +41,7 @@ export function settle(run: Course, node: Node, start: (assessment: Assessment) 
 }
 
 function startIfPossible(
-  run: Course,
+  run: ActiveRun,
   node: Node,
   assessment: Assessment,
   start: (assessment: Assessment) => void,
@@ -51,7 +51,7 @@ function startIfPossible(
   start(assessment);
 }
 
-async function restoreOutputs(run: Course, node: Node, record: NodeRecord): Promise<void> {
+async function restoreOutputs(run: ActiveRun, node: Node, record: NodeRecord): Promise<void> {
   for (const { name, path: file } of node.outputs) {
     const target = path.join(run.pipeline.root, file);
     mkdirSync(path.dirname(target), { recursive: true });
@@ -65,7 +65,7 @@ interface Restorable {
 }
 
 async function restoreNode(
-  run: Course,
+  run: ActiveRun,
   node: Node,
   assessment: Assessment,
   { record, reasons }: Restorable,
@@ -76,7 +76,7 @@ async function restoreNode(
   let stopped = false;
   try {
     await run.restoring(async () => {
-      stopped = run.stopper.stopped();
+      stopped = run.cancellation.stopped();
       if (!stopped) await restoreOutputs(run, node, record);
     });
     if (stopped) return;

@@ -6,23 +6,23 @@ import { dependentOn, needsOf } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
 import { outputsOnDisk } from '../plan/plan.ts';
 import { createBundles } from './bundles.ts';
-import type { Course, Edit } from './context.ts';
+import type { ActiveRun, Edit } from './context.ts';
 
 /** A node that does not come to its safe point is killed then: what it would make is not wanted. */
 const GRACE_MS = 10_000;
 
-export function noteEdit(run: Course, edit: Edit): void {
+export function noteEdit(run: ActiveRun, edit: Edit): void {
   const { edit: before } = run;
   const reached = new Set([...(before?.reached ?? []), ...edit.reached]);
   const dependents = new Set([...(before?.dependents ?? []), ...edit.dependents]);
   const isTakenIn = (before?.isTakenIn ?? true) && run.mayBeEdited === true && haveSameShape(run.nodes, edit.nodes);
   run.edit = { ...edit, reached, dependents, isTakenIn };
   run.scheduler.hold(namesOf(run.edit));
-  for (const name of reached) if (run.isBusy(name)) run.giving.ask(name, 'its new code', GRACE_MS);
+  for (const name of reached) if (run.isBusy(name)) run.yielding.ask(name, 'its new code', GRACE_MS);
 }
 
 /** Makes the nodes of an edit due again, if there is one to be taken in and all of them are at rest. */
-export function takeEditIn(run: Course): void {
+export function takeEditIn(run: ActiveRun): void {
   const { edit } = run;
   if (!edit?.isTakenIn) return;
   const all = namesOf(edit);
@@ -35,7 +35,7 @@ export function takeEditIn(run: Course): void {
   const outputsOf = (name: string) =>
     run.known.get(name) ?? (selected.has(name) ? undefined : outputsOnDisk({ pipeline, cache: run.cache }, name));
   Object.assign(run, { pipeline, nodes, codes, tools, edit: null });
-  run.around = { ...run.around, codes, tools, outputsOf };
+  run.planContext = { ...run.planContext, codes, tools, outputsOf };
   run.bundles = createBundles(pipeline.root, run.places.code, codes, run.cache);
   let settled = 0;
   for (const list of Object.values(run.outcome)) {
@@ -47,14 +47,14 @@ export function takeEditIn(run: Course): void {
   for (const name of names) {
     run.known.delete(name);
     run.failures.delete(name);
-    run.giving.forget(name);
+    run.yielding.forget(name);
   }
   run.listener({ type: 'nodes-reopened', nodes: [...names], settled });
   run.scheduler.reopen(nodes.filter(({ name }) => names.has(name)));
 }
 
-export const isReached = ({ edit }: Course, { name }: Node) => edit?.reached.has(name) ?? false;
-export const isHeld = ({ edit }: Course, { name }: Node) =>
+export const isReached = ({ edit }: ActiveRun, { name }: Node) => edit?.reached.has(name) ?? false;
+export const isHeld = ({ edit }: ActiveRun, { name }: Node) =>
   edit !== null && (edit.reached.has(name) || edit.dependents.has(name));
 
 const namesOf = ({ reached, dependents }: Edit) => new Set([...reached, ...dependents]);

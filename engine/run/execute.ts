@@ -11,7 +11,7 @@ import { fail } from '../model/result.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { recordOf } from '../state/records.ts';
 import { type Earlier, earlierTurns, forgetTurns, noteTurn } from '../state/turns.ts';
-import { type Course, complete, failNode, type Outputs } from './context.ts';
+import { type ActiveRun, complete, failNode, type Outputs } from './context.ts';
 import { isHeld, isReached } from './edits.ts';
 import { emptyStaging, prepareWorkplace, relay, runProcess, type Workplace } from './launch.ts';
 import { clearOutputs, type Finished, record, removeFolder, saveOutputs } from './publish.ts';
@@ -20,7 +20,7 @@ import { keepLog, NO_TRIES, nextTry, waitUnlessStopped } from './retry.ts';
 
 /** `again` is called when another run on the same cache had the key: the verdict is due once more. */
 export async function executeNode(
-  run: Course,
+  run: ActiveRun,
   node: Node,
   allotment: Allotment,
   assessment: Assessment,
@@ -32,7 +32,7 @@ export async function executeNode(
     // The same work for other paths: it gets what that one makes, and the two never write into one scratch folder.
     run.scheduler.release(node, allotment, run.now());
     await twin;
-    return run.stopper.stopped() ? undefined : again();
+    return run.cancellation.stopped() ? undefined : again();
   }
   const over = activate(run, key);
   return executeAlone(run, node, allotment, assessment, again, over).catch((error) => {
@@ -43,21 +43,21 @@ export async function executeNode(
 
 /** `over` is called when the key is free again. */
 async function executeAlone(
-  run: Course,
+  run: ActiveRun,
   node: Node,
   allotment: Allotment,
   assessment: Assessment,
   again: () => void,
   over: () => void,
 ): Promise<void> {
-  const claim = await run.claims.take(assessment.key);
+  const claim = await run.keyLocks.take(assessment.key);
   if (!claim.taken) {
     over();
     run.scheduler.release(node, allotment, run.now());
     const { pid, host } = claim.owner;
     run.listener({ type: 'note', message: `${node.name}: waiting for process ${pid} on ${host}, which runs the same` });
     const given = new AbortController();
-    const forget = run.giving.stopperFor(node.name).onStop(() => given.abort());
+    const forget = run.yielding.cancellationFor(node.name).onStop(() => given.abort());
     await claim.freed(given.signal).finally(forget);
     return given.signal.aborted ? undefined : again();
   }
@@ -75,10 +75,10 @@ async function executeAlone(
     return again();
   }
   const finished = await runToEnd(run, node, allotment, assessment);
-  const to = run.giving.askedFor(node.name);
-  run.giving.over(node.name);
+  const to = run.yielding.askedFor(node.name);
+  run.yielding.over(node.name);
   if (finished.failure?.kind === 'interrupted') noteTurns(finished);
-  if (finished.failure?.kind === 'interrupted' && to !== null && !run.stopper.stopped()) {
+  if (finished.failure?.kind === 'interrupted' && to !== null && !run.cancellation.stopped()) {
     release();
     return giveWay(run, finished, allotment, isReached(run, node) ? null : to);
   }
@@ -98,7 +98,7 @@ async function executeAlone(
   complete(run, node, saved.value);
   run.track(
     node,
-    settleRecord(run, finished, saved.value)
+    recordResult(run, finished, saved.value)
       .catch((error) => failNode(run, node, unsaved(error, finished.log), finished.seconds))
       .finally(() => {
         release();
@@ -108,7 +108,7 @@ async function executeAlone(
 }
 
 /** Until what is returned is called, others with this key wait. */
-function activate(run: Course, key: Key): () => void {
+function activate(run: ActiveRun, key: Key): () => void {
   let over = () => {};
   run.active.set(
     key,
@@ -130,7 +130,7 @@ function noteTurns({ node, workplace, seconds, warnings, earlier }: Ended): void
 
 /** It waits for slots again, and goes on from what it left in scratch. */
 function giveWay(
-  run: Course,
+  run: ActiveRun,
   { node, workplace, seconds, earlier }: Ended,
   allotment: Allotment,
   to: string | null,
@@ -144,9 +144,9 @@ function giveWay(
 }
 
 /** Between our verdict and our claim another run, or another node of this one, may have come to its end with this key. */
-function doneMeanwhile(run: Course, node: Node, { key }: Assessment): boolean {
+function doneMeanwhile(run: ActiveRun, node: Node, { key }: Assessment): boolean {
   if (run.forced.has(node.name)) return false;
-  if (run.claims.areShared) run.cache.refresh();
+  if (run.keyLocks.areShared) run.cache.refresh();
   const record = recordOf(run.cache, key);
   return record !== undefined && Object.values(record.outputs).every((entry) => run.cache.has(entry));
 }
@@ -164,12 +164,12 @@ type Ended = Finished & {
   readonly earlier: Earlier;
 };
 
-async function runToEnd(run: Course, node: Node, allotment: Allotment, assessment: Assessment): Promise<Ended> {
+async function runToEnd(run: ActiveRun, node: Node, allotment: Allotment, assessment: Assessment): Promise<Ended> {
   const { root } = run.pipeline;
   const { key, ingredients, verdict } = assessment;
   const startMs = performance.now();
-  let anew = run.forced.has(node.name) && !run.giving.hasBegun(node.name);
-  const begunMs = run.giving.begun(node.name);
+  let anew = run.forced.has(node.name) && !run.yielding.hasBegun(node.name);
+  const begunMs = run.yielding.begun(node.name);
   const reasons = verdict.state === 'fresh' ? [] : verdict.reasons;
   const workplace = prepareWorkplace(root, run.places, run.runId, node, assessment);
   const log = path.relative(root, workplace.log);
@@ -200,7 +200,7 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
       workplace,
       bundles: run.bundles,
       executor: run.executor,
-      stopper: run.giving.stopperFor(node.name),
+      cancellation: run.yielding.cancellationFor(node.name),
       each: eachJob,
       whenIndexed: () => run.cache.commit([]),
       onMessage: hear,
@@ -219,17 +219,17 @@ async function runToEnd(run: Course, node: Node, allotment: Allotment, assessmen
     log: workplace.log,
     workplace,
     earlier,
-    failure: ended && (run.stopper.stopped() || isReached(run, node)) ? { ...ended, kind: 'interrupted' } : ended,
+    failure: ended && (run.cancellation.stopped() || isReached(run, node)) ? { ...ended, kind: 'interrupted' } : ended,
   };
 }
 
 /** Of code that the node's key does not depend on. */
-function codeWarnings({ codes }: Course, { action }: Node): readonly string[] {
+function codeWarnings({ codes }: ActiveRun, { action }: Node): readonly string[] {
   return (action.kind === 'module' ? codes.get(action.path)?.warnings : undefined) ?? [];
 }
 
 async function runWithTries(
-  run: Course,
+  run: ActiveRun,
   node: Node,
   workplace: Workplace,
   attempt: () => Promise<Failure | null>,
@@ -237,17 +237,17 @@ async function runWithTries(
   let tries = NO_TRIES;
   for (let number = 1; ; number++) {
     const failure = await attempt();
-    const next = failure && !run.stopper.stopped() && !isReached(run, node) ? nextTry(node, failure, tries) : null;
+    const next = failure && !run.cancellation.stopped() && !isReached(run, node) ? nextTry(node, failure, tries) : null;
     if (!failure || !next) return failure;
     run.listener({ type: 'node-retried', node: node.name, failure, attempt: number, waitSeconds: next.waitSeconds });
     tries = next.tries;
     keepLog(workplace.log, 'try', number);
-    await waitUnlessStopped(next.waitSeconds, run.giving.stopperFor(node.name));
-    if (run.stopper.stopped() || isReached(run, node)) return failure;
+    await waitUnlessStopped(next.waitSeconds, run.yielding.cancellationFor(node.name));
+    if (run.cancellation.stopped() || isReached(run, node)) return failure;
   }
 }
 
-async function settleRecord(run: Course, finished: Ended, outputs: Outputs): Promise<void> {
+async function recordResult(run: ActiveRun, finished: Ended, outputs: Outputs): Promise<void> {
   const { node, seconds, workplace } = finished;
   await record(run.cache, finished, outputs);
   for (const { folder } of finished.each) confirmRuns(folder);

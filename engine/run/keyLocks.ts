@@ -3,23 +3,23 @@
 import path from 'node:path';
 import { acquireLock, type Key, type LockOwner } from '../../cache/index.ts';
 
-export type Claim =
+export type KeyLock =
   | { readonly taken: true; release(): void }
   /** Another run has it; `freed` resolves when it does not any more, or when the signal ends the waiting. */
   | { readonly taken: false; readonly owner: LockOwner; freed(signal: AbortSignal): Promise<void> };
 
-export interface Claims {
+export interface KeyLocks {
   /** False where the project's lock keeps other runs out already. */
   readonly areShared: boolean;
-  take(key: Key): Promise<Claim>;
+  take(key: Key): Promise<KeyLock>;
 }
 
-export const noClaims: Claims = {
+export const noKeyLocks: KeyLocks = {
   areShared: false,
   take: async () => ({ taken: true, release() {} }),
 };
 
-export function createClaims(cacheDir: string): Claims {
+export function createKeyLocks(cacheDir: string): KeyLocks {
   return {
     areShared: true,
     async take(key) {

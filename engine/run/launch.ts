@@ -13,7 +13,7 @@ import type { Assessment } from '../plan/assess.ts';
 import { logPath, type Places, scratchOf } from '../state/places.ts';
 import { forgetTurns } from '../state/turns.ts';
 import { type Bundle, type Bundles, CodeChanged, type PackagesSince } from './bundles.ts';
-import type { Stopper } from './cancel.ts';
+import type { Cancellation } from './cancel.ts';
 
 export interface Workplace {
   readonly log: string;
@@ -62,7 +62,7 @@ export interface ProcessRequest {
   readonly workplace: Workplace;
   readonly bundles: Bundles;
   readonly executor: Executor;
-  readonly stopper: Stopper;
+  readonly cancellation: Cancellation;
   /** Absent: the node does every item, and nothing is remembered of them. */
   readonly each?: EachJob | null;
   /** Resolves when the cache's index is on the disk, for the process to read. */
@@ -88,8 +88,8 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
     },
     ...(request.whenIndexed ? { whenIndexed: request.whenIndexed } : {}),
   });
-  request.stopper.watch(running);
-  const failure = await running.ended.finally(() => request.stopper.unwatch(running));
+  request.cancellation.watch(running);
+  const failure = await running.ended.finally(() => request.cancellation.unwatch(running));
   return bundle ? withItsPackages(request, failure, loaded, bundle.packagesSince()) : failure;
 }
 

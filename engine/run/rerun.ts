@@ -11,9 +11,9 @@ import type { Allotment } from '../model/resources.ts';
 import type { Assessment } from '../plan/assess.ts';
 import type { Places } from '../state/places.ts';
 import type { Bundles } from './bundles.ts';
-import type { Stopper } from './cancel.ts';
+import type { Cancellation } from './cancel.ts';
 import { emptyStaging, prepareWorkplace, relay, runProcess } from './launch.ts';
-import { castShadow } from './sandbox.ts';
+import { linkSandbox } from './sandbox.ts';
 
 export interface AuditRequest {
   readonly root: string;
@@ -24,7 +24,7 @@ export interface AuditRequest {
   readonly record: NodeRecord;
   readonly allotment: Allotment;
   readonly bundles: Bundles;
-  readonly stopper: Stopper;
+  readonly cancellation: Cancellation;
   /** One that has run nothing yet, for a project in this folder. */
   createExecutor(root: string): Executor;
   readonly listener: Listener;
@@ -57,7 +57,7 @@ export async function rerunNode(request: AuditRequest): Promise<AuditOutcome> {
   const shell = node.action.kind === 'shell';
   const place = shell ? path.join(folder, 'project') : root;
   if (shell)
-    castShadow(
+    linkSandbox(
       root,
       place,
       node.outputs.map((output) => output.path),
@@ -73,7 +73,7 @@ export async function rerunNode(request: AuditRequest): Promise<AuditOutcome> {
       workplace,
       bundles: request.bundles,
       executor,
-      stopper: request.stopper,
+      cancellation: request.cancellation,
       onMessage: (message) => relay(node, message, request.listener),
     });
     if (failure) return { kind: 'failed', failure };

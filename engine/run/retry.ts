@@ -3,7 +3,7 @@
 import { renameSync } from 'node:fs';
 import type { Failure } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
-import type { Stopper } from './cancel.ts';
+import type { Cancellation } from './cancel.ts';
 
 export interface Tries {
   /** Failures so far, by whose they were. */
@@ -32,10 +32,10 @@ export function nextTry(
 }
 
 /** Resolves after the time, or at once when the run is stopped. */
-export function waitUnlessStopped(seconds: number, stopper: Stopper): Promise<void> {
+export function waitUnlessStopped(seconds: number, cancellation: Cancellation): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, seconds * 1000);
-    const forget = stopper.onStop(done);
+    const forget = cancellation.onStop(done);
     function done() {
       clearTimeout(timer);
       forget();

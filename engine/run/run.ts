@@ -12,13 +12,13 @@ import { scratchOf } from '../state/places.ts';
 import { usualSeconds } from '../state/records.ts';
 import { earlierTurns } from '../state/turns.ts';
 import { createBundles } from './bundles.ts';
-import { createStopper, type Stopper } from './cancel.ts';
-import type { Context, Course, Edit, RunRequest } from './context.ts';
-import { settle, settleFresh } from './decide.ts';
+import { type Cancellation, createCancellation } from './cancel.ts';
+import type { ActiveRun, Edit, RunContext, RunRequest } from './context.ts';
+import { completeFreshNodes, decide } from './decide.ts';
 import { isHeld, noteEdit, takeEditIn } from './edits.ts';
 import { executeNode } from './execute.ts';
-import { createClaims, noClaims } from './keyLocks.ts';
-import { createGiving } from './yielding.ts';
+import { createKeyLocks, noKeyLocks } from './keyLocks.ts';
+import { createYielding } from './yielding.ts';
 
 export type { RunRequest } from './context.ts';
 
@@ -38,37 +38,37 @@ export interface Run {
 }
 
 export function startRun(request: RunRequest): Run {
-  const stopper = createStopper();
-  const run = createContext(request, stopper);
+  const cancellation = createCancellation();
+  const run = createContext(request, cancellation);
   const edits = createEdits();
   // Not before the caller has what it needs to stop it.
-  return { finished: Promise.resolve().then(() => conduct(run, edits)), stop: stopper.stop, edit: edits.tell };
+  return { finished: Promise.resolve().then(() => conduct(run, edits)), stop: cancellation.stop, edit: edits.tell };
 }
 
-function createContext(request: RunRequest, stopper: Stopper): Context {
+function createContext(request: RunRequest, cancellation: Cancellation): RunContext {
   const { pipeline, nodes, cache, codes, tools } = request;
   const selected = new Set(nodes.map(({ name }) => name));
-  const known: Context['known'] = new Map();
+  const known: RunContext['known'] = new Map();
   const outputsOf = (name: string) =>
     known.get(name) ?? (selected.has(name) ? undefined : outputsOnDisk(request, name));
   return {
     ...request,
-    stopper,
-    around: { root: pipeline.root, cache, codes, tools, outputsOf },
+    cancellation,
+    planContext: { root: pipeline.root, cache, codes, tools, outputsOf },
     known,
     outcome: { ran: [], restored: [], fresh: [], failed: [] },
     failures: new Map(),
   };
 }
 
-async function conduct(run: Context, edits: Edits): Promise<Outcome> {
+async function conduct(run: RunContext, edits: Edits): Promise<Outcome> {
   const startedMs = performance.now();
   const { runId, pipeline, nodes, header } = run;
   run.listener({ type: 'run-started', runId, profile: pipeline.profile, nodes: nodes.length, ...header });
-  await run.executor.reapOrphans((message) => run.listener({ type: 'note', message }), run.stopper.signal);
-  const rest = settleFresh(run);
+  await run.executor.reapOrphans((message) => run.listener({ type: 'note', message }), run.cancellation.signal);
+  const rest = completeFreshNodes(run);
   const isWhole = rest.length === 0 || (await runRest(run, rest, edits));
-  const interrupted = run.stopper.stopped();
+  const interrupted = run.cancellation.stopped();
   const summary: RunSummary = {
     schemaVersion: 1,
     ok: run.failures.size === 0 && !interrupted && isWhole,
@@ -96,21 +96,21 @@ function createEdits() {
 type Edits = ReturnType<typeof createEdits>;
 
 /** False: nodes were left, for a stop, a failure or an edit. */
-async function runRest(context: Context, nodes: readonly Node[], edits: Edits): Promise<boolean> {
+async function runRest(context: RunContext, nodes: readonly Node[], edits: Edits): Promise<boolean> {
   rmSync(context.places.staging, { recursive: true, force: true });
   const pending = createPending();
-  const run = await createCourse(context, nodes, pending);
+  const run = await createActiveRun(context, nodes, pending);
   const assessments = new Map<string, Assessment>();
   const due = (node: Node) => {
     if (isHeld(run, node)) return;
-    settle(run, node, (assessment) => {
+    decide(run, node, (assessment) => {
       assessments.set(node.name, assessment);
       run.scheduler.enqueue(node, run.now(), earlierTurns(node, scratchOf(run.places, assessment)).seconds);
     });
   };
   const halted = () =>
-    run.stopper.stopped() || (run.failures.size > 0 && !run.keepGoing) || run.edit?.isTakenIn === false;
-  pending.onBreak(run.stopper.stop);
+    run.cancellation.stopped() || (run.failures.size > 0 && !run.keepGoing) || run.edit?.isTakenIn === false;
+  pending.onBreak(run.cancellation.stop);
   edits.onEdit((edit) => {
     noteEdit(run, edit);
     pending.wake();
@@ -130,8 +130,8 @@ async function runRest(context: Context, nodes: readonly Node[], edits: Edits): 
             executeNode(run, node, allotment, assessment, () => due(node)),
           );
         }
-        const advice = run.scheduler.takeAsks(run.now());
-        for (const { node, to } of advice.asks) run.giving.ask(node.name, to.name);
+        const advice = run.scheduler.takeYieldRequests(run.now());
+        for (const { node, to } of advice.requests) run.yielding.ask(node.name, to.name);
         againInSeconds = advice.againInSeconds;
       }
       if (pending.isEmpty()) {
@@ -199,11 +199,11 @@ function createPending() {
 }
 
 /** `nodes`: those that are not fresh. */
-async function createCourse(
-  context: Context,
+async function createActiveRun(
+  context: RunContext,
   nodes: readonly Node[],
-  { track, isBusy }: Pick<Course, 'track' | 'isBusy'>,
-): Promise<Course> {
+  { track, isBusy }: Pick<ActiveRun, 'track' | 'isBusy'>,
+): Promise<ActiveRun> {
   const { cache, places, pipeline, listener, executor, asked } = context;
   const wantsGpu = context.nodes.some(({ resources }) => resources.gpu > 0);
   const limits = await executor.capacity({ ...asked, pools: pipeline.pools, wantsGpu });
@@ -218,8 +218,8 @@ async function createCourse(
     limits,
     scheduler,
     bundles: createBundles(pipeline.root, places.code, context.codes, cache),
-    claims: places.cache === places.state ? noClaims : createClaims(cache.dir),
-    giving: createGiving(context.stopper),
+    keyLocks: places.cache === places.state ? noKeyLocks : createKeyLocks(cache.dir),
+    yielding: createYielding(context.cancellation),
     active: new Map(),
     now: () => (performance.now() - startedMs) / 1000,
     restoring: pLimit(4),

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 
 /** `outputs`: relative to the root, forward slashes. Their folders are real in the shadow, everything else is a link. */
-export function castShadow(root: string, shadow: string, outputs: readonly string[]): void {
+export function linkSandbox(root: string, shadow: string, outputs: readonly string[]): void {
   rmSync(shadow, { recursive: true, force: true });
   castFolder(root, shadow, '', outputs);
   for (const output of outputs) mkdirSync(path.dirname(path.join(shadow, output)), { recursive: true });

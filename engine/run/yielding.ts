@@ -1,9 +1,9 @@
 // Giving way: a running preemptible node is asked to stop at its next safe point, as by the first Ctrl-C, and goes on later from
 // what it left in its scratch folder.
-import type { Stopper } from './cancel.ts';
+import type { Cancellation } from './cancel.ts';
 
 /** Who was asked to give way, and to whom. After `graceMs` it is killed. */
-export interface Giving {
+export interface Yielding {
   ask(node: string, to: string, graceMs?: number): void;
   /** Had it a turn in this run? */
   hasBegun(node: string): boolean;
@@ -15,11 +15,11 @@ export interface Giving {
   over(node: string): void;
   /** The node begins anew: nobody asked, and it had no turn. */
   forget(node: string): void;
-  /** The run's stopper, for what runs or waits for this node: it stops when the node is asked, too. */
-  stopperFor(node: string): Stopper;
+  /** The run's cancellation, for what runs or waits for this node: it stops when the node is asked, too. */
+  cancellationFor(node: string): Cancellation;
 }
 
-export function createGiving(stopper: Stopper): Giving {
+export function createYielding(cancellation: Cancellation): Yielding {
   const asked = new Map<string, { readonly to: string; readonly graceMs: number | undefined }>();
   /** Of what runs for a node, or waits for it. */
   const callbacks = new Map<string, () => void>();
@@ -41,11 +41,11 @@ export function createGiving(stopper: Stopper): Giving {
       asked.delete(node);
       begunMs.delete(node);
     },
-    stopperFor: (node) => ({
-      ...stopper,
+    cancellationFor: (node) => ({
+      ...cancellation,
       onStop(callback) {
         callbacks.set(node, callback);
-        const forget = stopper.onStop(callback);
+        const forget = cancellation.onStop(callback);
         return () => {
           callbacks.delete(node);
           forget();
@@ -60,12 +60,12 @@ export function createGiving(stopper: Stopper): Giving {
           void one.ended.then(() => clearTimeout(timer));
         };
         callbacks.set(node, stop);
-        stopper.watch(one);
+        cancellation.watch(one);
         if (asked.has(node)) stop();
       },
       unwatch(one) {
         callbacks.delete(node);
-        stopper.unwatch(one);
+        cancellation.unwatch(one);
       },
     }),
   };

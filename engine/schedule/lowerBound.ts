@@ -3,11 +3,11 @@
 import type { Node } from '../model/node.ts';
 import type { Work } from './work.ts';
 
-export interface Loads {
+export interface LowerBound {
   /** So many seconds of the node; negative to take them away. */
   add(node: Node, seconds: number): void;
   /** Seconds that all this takes at least, but for what `spent` says. */
-  atLeast(spent: Loads): number;
+  atLeast(spent: LowerBound): number;
   of(task: string): Load;
 }
 
@@ -20,12 +20,12 @@ interface Load {
 const ROUNDING = 1e-3;
 const NOTHING: Load = { cpu: 0, gpu: 0 };
 
-export function createLoads({
+export function createLowerBound({
   nodes,
   seconds,
   paths,
   capacity,
-}: Pick<Work, 'nodes' | 'seconds' | 'paths' | 'capacity'>): Loads {
+}: Pick<Work, 'nodes' | 'seconds' | 'paths' | 'capacity'>): LowerBound {
   const gpus = capacity.gpus.length;
   const loads = new Map<string, Load>();
   const over = (work: number, slots: number) => (slots === 0 ? 0 : work / slots);

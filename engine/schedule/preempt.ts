@@ -8,7 +8,7 @@ import type { Node } from '../model/node.ts';
 import type { Slots } from './slots.ts';
 import type { Turn, Turns } from './turns.ts';
 
-export interface Ask {
+export interface YieldRequest {
   readonly node: Node;
   readonly to: Node;
 }
@@ -26,7 +26,7 @@ export interface Scene {
 }
 
 export interface Advice {
-  readonly asks: readonly Ask[];
+  readonly requests: readonly YieldRequest[];
   /** When there may be more to say, if nothing else happens before; null: never. */
   readonly againInSeconds: number | null;
 }
@@ -36,8 +36,8 @@ const SHORTEST_TURN_SHARE = 0.02;
 /** Of the shortest turn, before the next look: a wait for a node that overran its time does not get shorter, however often one looks. */
 const PATIENCE = 0.05;
 
-export function giveWay(scene: Scene): Advice {
-  const asks: Ask[] = [];
+export function adviseYields(scene: Scene): Advice {
+  const requests: YieldRequest[] = [];
   let again = Number.POSITIVE_INFINITY;
   const asked = new Set<Turn>();
   for (const node of scene.waiting) {
@@ -48,13 +48,13 @@ export function giveWay(scene: Scene): Advice {
     const now = willing.filter((one) => one.in <= 0).map(({ turn }) => turn);
     for (const turn of enough(scene, node, now)) {
       asked.add(turn);
-      asks.push({ node: turn.node, to: node });
+      requests.push({ node: turn.node, to: node });
     }
     for (const one of willing)
       if (one.in > 0)
         again = Math.min(again, Math.max(one.in, shortestTurn(one.turn.node, scene.turns, scene.now) * PATIENCE));
   }
-  return { asks, againInSeconds: Number.isFinite(again) ? again : null };
+  return { requests, againInSeconds: Number.isFinite(again) ? again : null };
 }
 
 /** Seconds after which the turn may be ended for the node. */

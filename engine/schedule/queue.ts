@@ -3,7 +3,7 @@
 import type { Node } from '../model/node.ts';
 import type { Resources } from '../model/resources.ts';
 
-export interface Line {
+export interface QueueLine {
   readonly resources: Resources;
   /** The first so many that wait, in the order in which they will start. */
   waiting(most: number): readonly Node[];
@@ -13,11 +13,11 @@ export interface Queue {
   /** Higher priorities first, equals in the order in which they came. */
   add(node: Node, priority: number): void;
   /** Of all lines but these, the one whose first comes first; null when none is left. */
-  next(except: ReadonlySet<Line>): { readonly line: Line; readonly node: Node } | null;
-  takeFirst(line: Line): void;
+  next(except: ReadonlySet<QueueLine>): { readonly line: QueueLine; readonly node: Node } | null;
+  takeFirst(line: QueueLine): void;
   remove(names: ReadonlySet<string>): void;
   /** The lines in which somebody waits. */
-  lines(): Line[];
+  lines(): QueueLine[];
 }
 
 interface Waiting {
@@ -27,7 +27,7 @@ interface Waiting {
   readonly order: number;
 }
 
-interface Standing extends Line {
+interface Standing extends QueueLine {
   list: Waiting[];
   /** Those before this index have left: to shift a long list for each would cost its length. */
   first: number;

@@ -5,9 +5,9 @@
 // the queue, what frees up is kept for it. Others start only where they end before it could, or take nothing that it needs.
 import type { Node } from '../model/node.ts';
 import type { Allotment } from '../model/resources.ts';
-import { createLoads } from './lowerBound.ts';
-import { type Advice, giveWay, shortestTurn } from './preempt.ts';
-import { createQueue, type Line } from './queue.ts';
+import { createLowerBound } from './lowerBound.ts';
+import { type Advice, adviseYields, shortestTurn } from './preempt.ts';
+import { createQueue, type QueueLine } from './queue.ts';
 import { createSlots } from './slots.ts';
 import { createTurns, type Turn } from './turns.ts';
 import type { Work } from './work.ts';
@@ -20,7 +20,7 @@ export interface Scheduler {
   /** The next queued nodes for which there are slots now. */
   takeStartable(now: number): { node: Node; allotment: Allotment }[];
   /** Running nodes that are to give way now: each is returned once a turn. */
-  takeAsks(now: number): Advice;
+  takeYieldRequests(now: number): Advice;
   /** A node is done (fresh, restored or ran): its dependents may become due. */
   done(node: Node): void;
   /** A node failed: everything that needs it is blocked, and returned. */
@@ -54,7 +54,7 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
   /** Who was asked to give way, for whom, and until when that node counts on it. */
   const asked = new Map<string, { readonly to: string; readonly until: number }>();
   const mayGiveWay = nodes.some(({ resources }) => resources.preemptible !== false);
-  const open = createLoads(work);
+  const open = createLowerBound(work);
   for (const node of nodes) open.add(node, seconds.get(node.name)!);
 
   const close = (node: Node) => {
@@ -62,7 +62,7 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
     turns.forget(node.name);
     open.add(node, -seconds.get(node.name)!);
   };
-  const start = (line: Line, node: Node, allotment: Allotment, now: number) => {
+  const start = (line: QueueLine, node: Node, allotment: Allotment, now: number) => {
     queue.takeFirst(line);
     turns.begin(node, allotment, now);
     passed.delete(node.name);
@@ -86,7 +86,7 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
       (most, { name }) => Math.max(most, turns.pathLeft(name, now)),
       0,
     );
-    const spent = createLoads(work);
+    const spent = createLowerBound(work);
     for (const name of turns.begun())
       if (!closed.has(name)) spent.add(byName.get(name)!, seconds.get(name)! - turns.left(name, now));
     return Math.max(longest, open.atLeast(spent));
@@ -105,7 +105,7 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
     },
     takeStartable(now) {
       const started: { node: Node; allotment: Allotment }[] = [];
-      const stuck = new Set<Line>();
+      const stuck = new Set<QueueLine>();
       let head: Node | null = null;
       for (let next = queue.next(stuck); next && slots.anyFree(); next = queue.next(stuck)) {
         const { line, node } = next;
@@ -122,12 +122,12 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
       }
       return started;
     },
-    takeAsks(now) {
-      if (!mayGiveWay) return { asks: [], againInSeconds: null };
+    takeYieldRequests(now) {
+      if (!mayGiveWay) return { requests: [], againInSeconds: null };
       const running = turns.running();
       const promised = new Set([...asked.values()].filter(({ until }) => until > now).map(({ to }) => to));
       const first = queue.lines().flatMap((line) => line.waiting(running.length + promised.size));
-      const advice = giveWay({
+      const advice = adviseYields({
         waiting: first.filter(({ name }) => !promised.has(name)),
         askable: running.filter(({ node }) => node.resources.preemptible !== false && !asked.has(node.name)),
         turns,
@@ -135,7 +135,7 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
         leftSeconds: leftSeconds(first, now),
         now,
       });
-      for (const { node, to } of advice.asks)
+      for (const { node, to } of advice.requests)
         asked.set(node.name, { to: to.name, until: now + shortestTurn(node, turns, now) });
       return advice;
     },

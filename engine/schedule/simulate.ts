@@ -33,8 +33,8 @@ export function simulate(work: Work, priority: Priority): { seconds: number; mov
       const left = work.seconds.get(node.name)! + (lost.get(node.name) ?? 0) - (ran.get(node.name) ?? 0);
       running.set(node.name, { node, allotment, end: now + left });
     }
-    const { asks, againInSeconds } = scheduler.takeAsks(now);
-    for (const { node } of asks) {
+    const { requests, againInSeconds } = scheduler.takeYieldRequests(now);
+    for (const { node } of requests) {
       const { allotment, end } = running.get(node.name)!;
       running.delete(node.name);
       moves++;
@@ -43,7 +43,7 @@ export function simulate(work: Work, priority: Priority): { seconds: number; mov
       scheduler.release(node, allotment, now);
       scheduler.enqueue(node, now);
     }
-    if (asks.length > 0) continue;
+    if (requests.length > 0) continue;
     if (running.size === 0) return { seconds: now, moves };
     const first = [...running.values()].reduce((best, one) => (one.end < best.end ? one : best));
     const look = againInSeconds === null ? Number.POSITIVE_INFINITY : now + Math.max(againInSeconds, TICK_SECONDS);

@@ -26,7 +26,7 @@ export function projectGarbage(places: Places, { nodes, isWanted }: Wanted): Gar
   return [
     ...inside('code', places.code),
     ...inside('staging', places.staging),
-    ...leftovers('scratch', places.scratch, scratchIn(places.scratch, isWanted)),
+    ...garbage('scratch', places.scratch, scratchIn(places.scratch, isWanted)),
     ...inside('items', places.each, (name) => !kept.has(name)),
   ];
 }
@@ -88,14 +88,14 @@ export function removeTakenClaims(dir: string): void {
 
 function inside(kind: GarbageKind, folder: string, isOne: (name: string) => boolean = () => true): Garbage[] {
   const names = namesIn(folder).filter(isOne);
-  return leftovers(
+  return garbage(
     kind,
     folder,
     names.map((name) => [name]),
   );
 }
 
-function leftovers(kind: GarbageKind, folder: string, groups: readonly string[][]): Garbage[] {
+function garbage(kind: GarbageKind, folder: string, groups: readonly string[][]): Garbage[] {
   return groups.map((names) => {
     const paths = names.map((name) => path.join(folder, name));
     return { kind, paths, bytes: paths.reduce((sum, place) => sum + bytesOf(place), 0) };

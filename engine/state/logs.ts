@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 const TAIL_BYTES = 65_536;
 
 /** The last lines of a log; none where there is no log, since a node's failure must be told in any case. */
-export function tailOf(log: string, lines: number): string[] {
+export function lastLines(log: string, lines: number): string[] {
   try {
     const file = openSync(log, 'r');
     try {

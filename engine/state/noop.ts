@@ -10,7 +10,7 @@
 //    same environment variables that nodes declare, and never where a node declares tools, whose versions must be asked.
 //  - It is not used while another run holds the project's lock, nor with --force.
 //
-// The file: u32 length of a JSON head, u32 nothing, the head with spaces up to a multiple of eight, then the stats (`stats.ts`).
+// The file: u32 length of a JSON head, u32 nothing, the head with spaces up to a multiple of eight, then the stats (`statBlock.ts`).
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -34,7 +34,7 @@ import type { Places } from './places.ts';
 import { packStats, statsHold } from './statBlock.ts';
 
 /** What was asked: one answer a request. */
-export interface QuietRequest {
+export interface NoopRequest {
   /** Absolute path of the pipeline's file. */
   readonly file: string;
   readonly profile: string | null;
@@ -59,7 +59,7 @@ const MOST_IN_FOLDERS = 2_000_000;
 const KEPT_ANSWERS = 8;
 
 /** The summary of the run that this one would repeat, or null. */
-export function recallQuiet(places: Places, request: QuietRequest): RunSummary | null {
+export function recallNoop(places: Places, request: NoopRequest): RunSummary | null {
   const bytes = readOrNull(answerFile(places, request));
   if (!bytes || isLocked(places.lock)) return null;
   const headEnd = PREFIX + (bytes.length < PREFIX ? 0 : bytes.readUInt32LE(0));
@@ -80,7 +80,7 @@ function headOf(text: string): Head | null {
   }
 }
 
-export interface QuietAnswer {
+export interface NoopAnswer {
   /** Of the run: before it looked at anything. Milliseconds since 1970. */
   readonly startedMs: number;
   readonly summary: RunSummary;
@@ -90,7 +90,7 @@ export interface QuietAnswer {
 }
 
 /** Leaves the answer of a run in which every node was fresh, if it can be trusted. To be called with the cache closed. */
-export function rememberQuiet(places: Places, request: QuietRequest, answer: QuietAnswer): void {
+export function rememberNoop(places: Places, request: NoopRequest, answer: NoopAnswer): void {
   const { nodes, summary } = answer;
   if (nodes.some(({ tools }) => Object.keys(tools).length > 0)) return;
   const root = path.dirname(request.file);
@@ -110,7 +110,7 @@ export function rememberQuiet(places: Places, request: QuietRequest, answer: Qui
   dropOldest(path.dirname(file));
 }
 
-function pathsOf(request: QuietRequest, { nodes, files }: QuietAnswer): Set<string> {
+function pathsOf(request: NoopRequest, { nodes, files }: NoopAnswer): Set<string> {
   const paths = new Set<string>([request.file, ...files]);
   const answered = new Set(nodes.map(({ name }) => name));
   // With --only, what an unselected node made is read as it lies there.
@@ -145,12 +145,12 @@ function statAll(root: string, wanted: Iterable<string>, startedMs: number): Buf
   return packStats(paths, stats);
 }
 
-function answerFile(places: Places, request: QuietRequest): string {
+function answerFile(places: Places, request: NoopRequest): string {
   const id = createHash('sha256')
     .update(JSON.stringify([request, places.cache]))
     .digest('hex')
     .slice(0, 24);
-  return path.join(places.state, 'quiet', id);
+  return path.join(places.state, 'quiet', id); // As the folder was called first.
 }
 
 function dropOldest(folder: string): void {

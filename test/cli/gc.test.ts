@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chooseDropped, type Result } from '../../engine/project/retention.ts';
+import { type Candidate, chooseDropped } from '../../engine/project/retention.ts';
 import { openProject, type Project } from '../rigs/project.ts';
 import { began, go, start } from './rig.ts';
 
@@ -140,7 +140,7 @@ describe('what to drop', () => {
   });
   const results = fc.array(result, { maxLength: 8 }).map((list) =>
     list.map(
-      ({ sizes, ...rest }, at): Result => ({
+      ({ sizes, ...rest }, at): Candidate => ({
         key: `k${at}`,
         ...rest,
         files: () => sizes.map(([name]) => [name, name.charCodeAt(0) - 90] as const),

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { DEAD, processOf } from '../../cache/process.ts';
-import { notesIn } from '../../engine/exec/local/pidFiles.ts';
+import { pidFilesIn } from '../../engine/exec/local/pidFiles.ts';
 import { began, handHeld, start } from '../cli/rig.ts';
 import { createProject, DAG, type Project } from '../rigs/project.ts';
 import { execute } from './rig.ts';
@@ -149,7 +149,7 @@ test('of a project that is reached through a link, a command whose leader is dea
 
 test('a process of which no note can be written runs on', async () => {
   const child = spawn('/bin/cat');
-  const notes = notesIn(path.join(import.meta.filename, 'running'));
+  const notes = pidFilesIn(path.join(import.meta.filename, 'running'));
   notes.add(child);
   child.stdin.end();
   await ended(child);

@@ -1,4 +1,4 @@
-// The answer by stats alone (run/quiet.ts) is the answer that the long way gives: after every kind of change it is not used,
+// The answer by stats alone (state/noop.ts) is the answer that the long way gives: after every kind of change it is not used,
 // and without one it is.
 import { chmodSync, existsSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
@@ -35,12 +35,12 @@ async function settled(): Promise<RunSummary> {
 async function settle(): Promise<RunSummary> {
   for (;;) {
     const summary = await p.run();
-    if (summary.fresh.length === 3 && (await isQuiet())) return summary;
+    if (summary.fresh.length === 3 && (await isByStats())) return summary;
   }
 }
 
 /** Whether the next run will be answered by stats: it then needs neither the modules nor the index, and opens neither. */
-async function isQuiet(): Promise<boolean> {
+async function isByStats(): Promise<boolean> {
   if (!existsSync(p.path('.dag/quiet'))) return false;
   const before = readdirSync(p.path('.dag/quiet')).map((name) => statSync(p.path(`.dag/quiet/${name}`)).ino);
   await p.run();

@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Failure } from '../../engine/model/event.ts';
-import { createStopper } from '../../engine/run/cancel.ts';
+import { createCancellation } from '../../engine/run/cancel.ts';
 import { NO_TRIES, nextTry, waitUnlessStopped } from '../../engine/run/retry.ts';
-import { createGiving } from '../../engine/run/yielding.ts';
+import { createYielding } from '../../engine/run/yielding.ts';
 import { createProject, type Project } from '../rigs/project.ts';
 
 const failure = (cause: Failure['cause'], kind: Failure['kind'] = 'task'): Failure => ({
@@ -90,16 +90,16 @@ export default {
 });
 
 test('a node that waits for its next try is woken when it is asked to give way, and by a stop; another is not', async () => {
-  const stopper = createStopper();
-  const giving = createGiving(stopper);
+  const cancellation = createCancellation();
+  const giving = createYielding(cancellation);
   const woken: string[] = [];
   const waits = ['asked', 'other'].map((node) =>
-    waitUnlessStopped(3600, giving.stopperFor(node)).then(() => woken.push(node)),
+    waitUnlessStopped(3600, giving.cancellationFor(node)).then(() => woken.push(node)),
   );
   giving.ask('asked', 'its new code');
   await waits[0];
   expect(woken).toEqual(['asked']);
-  stopper.stop();
+  cancellation.stop();
   await waits[1];
   expect(woken).toEqual(['asked', 'other']);
 });

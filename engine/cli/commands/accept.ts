@@ -5,7 +5,7 @@ import { journalAlone } from '../../journal/write.ts';
 import type { Node } from '../../model/node.ts';
 import { describeReason } from '../../model/reason.ts';
 import { type Accepted, accept } from '../../plan/accept.ts';
-import { type Assessment, assess, type Surroundings } from '../../plan/assess.ts';
+import { type Assessment, assess, type PlanContext } from '../../plan/assess.ts';
 import { outputsOnDisk } from '../../plan/plan.ts';
 import {
   type CommonFlags,
@@ -52,7 +52,7 @@ async function acceptAll(session: Session, selectors: readonly string[], reason:
   const named = new Set(selectNames(pipeline, selectors, true));
   const nodes = selectNodes(pipeline, selectors, false);
   const known = new Map<string, Readonly<Record<string, Entry>>>();
-  const around: Surroundings = {
+  const context: PlanContext = {
     root: pipeline.root,
     cache,
     ...(await learn(session, nodes)),
@@ -62,7 +62,7 @@ async function acceptAll(session: Session, selectors: readonly string[], reason:
   const request = { reason, by: userInfo().username, at };
   const accepted: Named[] = [];
   for (const node of nodes) {
-    const assessment = assessed(node, around);
+    const assessment = assessed(node, context);
     const { verdict } = assessment;
     if (verdict.state !== 'stale') {
       known.set(node.name, verdict.record.outputs);
@@ -90,8 +90,8 @@ async function acceptAll(session: Session, selectors: readonly string[], reason:
   return accepted;
 }
 
-function assessed(node: Node, around: Surroundings): Assessment {
-  const result = assess(node, around, false);
+function assessed(node: Node, context: PlanContext): Assessment {
+  const result = assess(node, context, false);
   if (result.ok) return result.value;
   const missing = result.error.map(({ path }) => path).join(', ');
   throw new UsageError(`${node.name}: its input ${missing} does not exist, so nothing can be said of its result`);

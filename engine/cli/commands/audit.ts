@@ -13,10 +13,10 @@ import { executorBeside, executorOf } from '../../project/executor.ts';
 import { type CommonFlags, type Knowledge, learn, type Session, selectNodes } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
 import { createBundles } from '../../run/bundles.ts';
-import { createStopper } from '../../run/cancel.ts';
+import { createCancellation } from '../../run/cancel.ts';
 import { type AuditOutcome, rerunNode } from '../../run/rerun.ts';
 import { createSlots } from '../../schedule/slots.ts';
-import { tailOf } from '../../state/logs.ts';
+import { lastLines } from '../../state/logs.ts';
 import { duration } from '../../text/duration.ts';
 import { bold, dim, green, red } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';
@@ -40,13 +40,13 @@ export async function auditCommand(
   const ready = freshNodes(session, selected, knowledge);
   const wantsGpu = ready.some(({ node }) => node.resources.gpu > 0);
   const capacity = await executorOf(session).capacity({ jobs: null, gpus: null, pools: pipeline.pools, wantsGpu });
-  const stopper = createStopper();
-  const restore = onSignals(stopper.stop, (message) => process.stderr.write(`\n${message}\n`));
+  const cancellation = createCancellation();
+  const restore = onSignals(cancellation.stop, (message) => process.stderr.write(`\n${message}\n`));
   const bundles = createBundles(pipeline.root, places.code, knowledge.codes, cache);
   const nodes: { name: string; seconds: number; outcome: AuditOutcome }[] = [];
   try {
     for (const { node, assessment, record } of ready) {
-      if (stopper.stopped()) break;
+      if (cancellation.stopped()) break;
       const startedMs = performance.now();
       if (process.stderr.isTTY) process.stderr.write(dim(`▶ ${node.name}\r`));
       const outcome = await rerunNode({
@@ -58,7 +58,7 @@ export async function auditCommand(
         record,
         allotment: allot(node, capacity),
         bundles,
-        stopper,
+        cancellation,
         createExecutor: (root) => executorBeside(root, capacity),
         listener: () => {},
       });
@@ -76,7 +76,7 @@ export async function auditCommand(
     process.stdout.write(
       `${bold(`${nodes.filter(({ outcome }) => outcome.kind === 'equal').length} of ${ready.length} made the same bytes again`)}\n`,
     );
-  if (stopper.stopped()) return EXIT.interrupted;
+  if (cancellation.stopped()) return EXIT.interrupted;
   return ok ? EXIT.done : EXIT.failed;
 }
 
@@ -105,7 +105,7 @@ function outcomeLines(name: string, seconds: number, outcome: AuditOutcome): str
   const time = dim(duration(seconds));
   if (outcome.kind === 'equal') return [`${green('equal')}   ${name} ${time}`];
   if (outcome.kind === 'failed') {
-    const log = outcome.failure.log ? tailOf(outcome.failure.log, 12).map((line) => dim(`    │ ${line}`)) : [];
+    const log = outcome.failure.log ? lastLines(outcome.failure.log, 12).map((line) => dim(`    │ ${line}`)) : [];
     return [`${red('failed')}  ${name}: ${outcome.failure.message}`, ...log];
   }
   const rest = outcome.total - outcome.files.length;

@@ -9,7 +9,7 @@ import { asRun, type CommonFlags, openSession, projectRoot, selectNodes } from '
 import { estimatorFor } from '../../report/estimate.ts';
 import type { Estimator } from '../../report/eta.ts';
 import { terminalReport } from '../../report/terminal.ts';
-import { tailOf } from '../../state/logs.ts';
+import { lastLines } from '../../state/logs.ts';
 import { placesOf } from '../../state/places.ts';
 import { EXIT } from '../exit.ts';
 
@@ -29,7 +29,7 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
   let asked: CommonFlags = flags;
   const report = terminalReport({
     stream: process.stderr,
-    tail: tailOf,
+    tail: lastLines,
     estimate: (names, capacity) => estimateAsRun(asked, names, capacity),
   });
   for (;;) {

@@ -1,8 +1,8 @@
 // dag gc: makes the cache smaller. Without limits only what no result leads to goes; limits of age and size drop results
 // that are neither pinned, nor of the last runs, nor what a node's artifacts are made of now.
 import type { Collection } from '../../../cache/index.ts';
-import { collect } from '../../project/gc.ts';
-import { matching, pinsOf } from '../../project/pinNames.ts';
+import { collectResults } from '../../project/gc.ts';
+import { pinsMatching, pinsNamed } from '../../project/pinNames.ts';
 import type { Limits } from '../../project/retention.ts';
 import { type CommonFlags, openSession, type Session } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
@@ -28,7 +28,7 @@ export async function gcCommand(flags: GcFlags): Promise<number> {
   const session = openSession(flags);
   try {
     if (flags.pins || flags.pin?.length || flags.unpin?.length) return await changePins(session, flags);
-    const { dropped, collection, garbage, hinderedBy } = await collect(session, {
+    const { dropped, collection, garbage, hinderedBy } = await collectResults(session, {
       limits,
       flags,
       dryRun,
@@ -66,9 +66,9 @@ function limitsOf({ maxSize, maxAge, keepRuns }: GcFlags): Limits {
 
 async function changePins(session: Session, flags: GcFlags): Promise<number> {
   const { cache, pipeline } = session;
-  const pins = (flags.pin ?? []).flatMap((word) => pinsOf(session, word));
+  const pins = (flags.pin ?? []).flatMap((word) => pinsNamed(session, word));
   await setPins(cache, pins);
-  for (const word of flags.unpin ?? []) await removePins(cache, matching(session, word));
+  for (const word of flags.unpin ?? []) await removePins(cache, pinsMatching(session, word));
   const now = listPins(cache);
   if (flags.json) process.stdout.write(`${JSON.stringify({ schemaVersion: 1, pins: now })}\n`);
   else if (now.length === 0) process.stderr.write('nothing is pinned\n');
@@ -80,10 +80,10 @@ async function changePins(session: Session, flags: GcFlags): Promise<number> {
   return EXIT.done;
 }
 
-function print(found: Collection, nodes: readonly string[], leftovers: readonly Garbage[], dryRun: boolean): void {
+function print(found: Collection, nodes: readonly string[], garbage: readonly Garbage[], dryRun: boolean): void {
   const out = (line: string) => process.stdout.write(`${line}\n`);
   for (const [task, count] of countByTask(nodes)) out(dim(`${count} ${count === 1 ? 'result' : 'results'} of ${task}`));
-  const parts = Object.entries(sumsOf(leftovers)).map(([kind, { count, bytes }]) => ({
+  const parts = Object.entries(sumsOf(garbage)).map(([kind, { count, bytes }]) => ({
     bytes,
     what: `${count} × ${TOLD[kind as GarbageKind]}`,
   }));
@@ -107,9 +107,9 @@ const TOLD: Record<GarbageKind, string> = {
   damaged: 'damaged files that were set aside over a week ago',
 };
 
-function sumsOf(leftovers: readonly Garbage[]): Record<string, { count: number; bytes: number }> {
+function sumsOf(garbage: readonly Garbage[]): Record<string, { count: number; bytes: number }> {
   const sums: Record<string, { count: number; bytes: number }> = {};
-  for (const { kind, bytes } of leftovers) {
+  for (const { kind, bytes } of garbage) {
     sums[kind] ??= { count: 0, bytes: 0 };
     sums[kind].count++;
     sums[kind].bytes += bytes;

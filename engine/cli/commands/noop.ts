@@ -1,13 +1,13 @@
-// `dag run` when there is nothing to do: answered before the pipeline is loaded (see run/quiet.ts), with the same output.
+// `dag run` when there is nothing to do: answered before the pipeline is loaded (see state/noop.ts), with the same output.
 import path from 'node:path';
 import type { RunSummary } from '../../model/event.ts';
 import { pipelineFile } from '../../project/file.ts';
 import { terminalReport } from '../../report/terminal.ts';
-import { type QuietAnswer, type QuietRequest, recallQuiet, rememberQuiet } from '../../state/noop.ts';
+import { type NoopAnswer, type NoopRequest, recallNoop, rememberNoop } from '../../state/noop.ts';
 import { placesOf } from '../../state/places.ts';
 import { EXIT } from '../exit.ts';
 
-interface QuietFlags {
+interface NoopFlags {
   readonly directory?: string;
   readonly file?: string;
   readonly profile?: string;
@@ -18,11 +18,11 @@ interface QuietFlags {
 }
 
 /** The exit code, or null when the run has to be made. */
-export function quietRun(selectors: readonly string[], flags: QuietFlags): number | null {
+export function runNoop(selectors: readonly string[], flags: NoopFlags): number | null {
   if (flags.force) return null;
   const startedMs = performance.now();
   const request = requestOf(selectors, flags);
-  const found = recallQuiet(placesOf(path.dirname(request.file)), request);
+  const found = recallNoop(placesOf(path.dirname(request.file)), request);
   if (!found) return null;
   const summary: RunSummary = { ...found, seconds: Math.round(performance.now() - startedMs) / 1000 };
   const report = terminalReport({ stream: process.stderr, tail: () => [] });
@@ -33,14 +33,14 @@ export function quietRun(selectors: readonly string[], flags: QuietFlags): numbe
 }
 
 /** Where every node was fresh, the next such run need not look again at more than stats. */
-export function leaveQuiet(selectors: readonly string[], flags: QuietFlags, answer: QuietAnswer): void {
+export function leaveNoop(selectors: readonly string[], flags: NoopFlags, answer: NoopAnswer): void {
   const { ok, ran, restored, failed, fresh } = answer.summary;
   if (!ok || ran.length + restored.length + failed.length > 0 || fresh.length !== answer.nodes.length) return;
   const request = requestOf(selectors, flags);
-  rememberQuiet(placesOf(path.dirname(request.file)), request, answer);
+  rememberNoop(placesOf(path.dirname(request.file)), request, answer);
 }
 
-function requestOf(selectors: readonly string[], flags: QuietFlags): QuietRequest {
+function requestOf(selectors: readonly string[], flags: NoopFlags): NoopRequest {
   const { profile = null, set, only = false } = flags;
   return { file: pipelineFile(flags), profile, set, selectors, only };
 }

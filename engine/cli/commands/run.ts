@@ -8,12 +8,12 @@ import { openSession, type Session } from '../../project/session.ts';
 import { estimatorFor } from '../../report/estimate.ts';
 import { terminalReport } from '../../report/terminal.ts';
 import type { Outcome, Run } from '../../run/run.ts';
-import { tailOf } from '../../state/logs.ts';
-import type { QuietAnswer } from '../../state/noop.ts';
+import { lastLines } from '../../state/logs.ts';
+import type { NoopAnswer } from '../../state/noop.ts';
 import type { Followed } from '../../watch/follow.ts';
 import { EXIT } from '../exit.ts';
 import { onSignals } from '../signals.ts';
-import { leaveQuiet } from './noop.ts';
+import { leaveNoop } from './noop.ts';
 
 export async function runCommand(selectors: readonly string[], flags: RunFlags): Promise<number> {
   const startedMs = Date.now();
@@ -33,11 +33,11 @@ export async function runCommand(selectors: readonly string[], flags: RunFlags):
   } finally {
     await session.cache.close();
   }
-  if (seen) leaveQuiet(selectors, flags, { startedMs, summary: outcome.summary, ...(seen as Seen) });
+  if (seen) leaveNoop(selectors, flags, { startedMs, summary: outcome.summary, ...(seen as Seen) });
   return exitCode(outcome);
 }
 
-type Seen = Pick<QuietAnswer, 'nodes' | 'files'>;
+type Seen = Pick<NoopAnswer, 'nodes' | 'files'>;
 
 interface TerminalHooks {
   readonly mayBeEdited?: boolean;
@@ -55,7 +55,7 @@ export async function runOnTerminal(
   let nodes: readonly Node[] = [];
   const terminal = terminalReport({
     stream: process.stderr,
-    tail: tailOf,
+    tail: lastLines,
     estimate: (names, capacity) => estimatorFor(session.cache, nodes, names, capacity),
   });
   const say = (message: string) => terminal.on({ type: 'note', message });

@@ -7,7 +7,7 @@ import type { Executor } from '../executor.ts';
 import { environmentOf, type LocalLaunch, machineCapacity } from './machine.ts';
 import { createModules } from './modules.ts';
 import { endOrphans } from './orphans.ts';
-import { noNotes, notesIn } from './pidFiles.ts';
+import { noPidFiles, pidFilesIn } from './pidFiles.ts';
 import { createMemoryWatch } from './processGroup.ts';
 import { createShells } from './shells.ts';
 import type { Strace } from './strace.ts';
@@ -26,7 +26,7 @@ export interface LocalOptions {
 export function createLocalExecutor(root: string, options: LocalOptions = {}): Executor {
   const { strace = null, running = null, child = fileURLToPath(new URL('./child.js', import.meta.url)) } = options;
   let limits: Pick<Capacity, 'gpus' | 'gpuNames'> = options.capacity ?? { gpus: [] };
-  const notes = running === null ? noNotes : notesIn(running);
+  const notes = running === null ? noPidFiles : pidFilesIn(running);
   const start = () => {
     const memory = createMemoryWatch();
     return { modules: createModules(child, memory, notes), shells: createShells(root, memory, notes, strace) };

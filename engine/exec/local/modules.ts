@@ -7,7 +7,7 @@ import type { Failure } from '../../model/event.ts';
 import type { Running } from '../executor.ts';
 import type { FromChild, ModuleJob, ToChild } from '../protocol.ts';
 import type { LocalLaunch } from './machine.ts';
-import type { Notes } from './pidFiles.ts';
+import type { PidFiles } from './pidFiles.ts';
 import { exitFailure, limitTime, type MemoryWatch, signalGroup, timeoutFailure } from './processGroup.ts';
 
 export interface Modules {
@@ -27,7 +27,7 @@ const ALLOCATOR = {
 const KEEP_BELOW_BYTES = 512 * 2 ** 20;
 
 /** `program`: the far side, exec/child/main.ts as it was built. */
-export function createModules(program: string, memory: MemoryWatch, notes: Notes): Modules {
+export function createModules(program: string, memory: MemoryWatch, notes: PidFiles): Modules {
   const idle = new Map<string, Worker[]>();
 
   const reuse = (kind: string, log: string): Worker | null => {

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSy
 import path from 'node:path';
 import { DEAD, isAlive, processOf } from '../../../cache/index.ts';
 import { CannotEnd } from '../executor.ts';
-import type { Note } from './pidFiles.ts';
+import type { PidFile } from './pidFiles.ts';
 
 const GRACE_MS = 3000;
 /** What hangs in a driver or a network file system is not ended by being killed. */
@@ -34,16 +34,16 @@ export async function endOrphans(
   }
 }
 
-function readNote(file: string): Note | null {
+function readNote(file: string): PidFile | null {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Note;
+    return JSON.parse(readFileSync(file, 'utf8')) as PidFile;
   } catch {
     return null; // Half written: the engine was killed while it started that process.
   }
 }
 
 /** False: stopped before it had ended. */
-async function endGroup(note: Note, root: string, aborting: AbortSignal): Promise<boolean> {
+async function endGroup(note: PidFile, root: string, aborting: AbortSignal): Promise<boolean> {
   signalGroup(note.child.pid, 'SIGTERM');
   const askedMs = performance.now();
   for (;;) {
@@ -73,7 +73,7 @@ function cannotEnd(pids: readonly number[], why: string): CannotEnd {
 }
 
 /** PIDs of the group, when it is the one that was noted: a number may have come to mean another by now. */
-function membersOf({ child }: Note, root: string): number[] {
+function membersOf({ child }: PidFile, root: string): number[] {
   if (isAlive(child)) return [child.pid, ...inGroup(child.pid).filter((pid) => pid !== child.pid)];
   if (!['', DEAD].includes(processOf(child.pid).started)) return [];
   // Its leader is dead. While a group lives no other process gets its number; to be sure, it must be at work in the project.

@@ -5,20 +5,20 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { identify, type ProcessId, processOf } from '../../../cache/index.ts';
 
-export interface Note {
+export interface PidFile {
   readonly child: ProcessId;
   readonly engine: ProcessId;
 }
 
-export interface Notes {
+export interface PidFiles {
   add(child: ChildProcess): void;
   /** What still runs is about to end by itself. */
   clear(): void;
 }
 
-export const noNotes: Notes = { add() {}, clear() {} };
+export const noPidFiles: PidFiles = { add() {}, clear() {} };
 
-export function notesIn(folder: string): Notes {
+export function pidFilesIn(folder: string): PidFiles {
   const files = new Set<string>();
   const remove = (file: string) => {
     if (files.delete(file)) rmSync(file, { force: true });
@@ -27,7 +27,7 @@ export function notesIn(folder: string): Notes {
     add(process) {
       if (process.pid === undefined) return;
       const file = path.join(folder, String(process.pid));
-      const note: Note = { child: processOf(process.pid), engine: identify() };
+      const note: PidFile = { child: processOf(process.pid), engine: identify() };
       try {
         if (files.size === 0) mkdirSync(folder, { recursive: true });
         files.add(file);

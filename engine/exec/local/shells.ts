@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import type { Failure } from '../../model/event.ts';
 import type { Launch, Running } from '../executor.ts';
 import type { LocalLaunch } from './machine.ts';
-import type { Notes } from './pidFiles.ts';
+import type { PidFiles } from './pidFiles.ts';
 import {
   exitFailure,
   limitTime,
@@ -39,12 +39,12 @@ export interface Shells {
 /** Who else hears of a process. */
 interface Keepers {
   readonly memory: MemoryWatch;
-  readonly notes: Notes;
+  readonly notes: PidFiles;
 }
 
 const NEEDS_OWN_SHELL = /\$\$|\$\{\$\}|(?:^|[^&<>|\\])&(?![&\d-])/;
 
-export function createShells(root: string, memory: MemoryWatch, notes: Notes, strace: Strace | null): Shells {
+export function createShells(root: string, memory: MemoryWatch, notes: PidFiles, strace: Strace | null): Shells {
   const idle: WarmShell[] = [];
   const all = new Set<WarmShell>();
 

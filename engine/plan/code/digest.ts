@@ -2,8 +2,8 @@
 // esbuild bundles the module (tree-shaken, so an unused export of a shared file does not count; bundle.ts), oxc-minify drops
 // whitespace and renames locals by position, and the npm packages that it imports count by their versions (packages.ts).
 //
-// A cached digest is trusted when every file that esbuild read, or would have read in its place (unseen.ts), and all that
-// says which packages are installed (found.ts) still are what they were. What cannot be known of a module's code is a warning, told whenever it runs.
+// A cached digest is trusted when every file that esbuild read, or would have read in its place (unresolved.ts), and all that
+// says which packages are installed (resolution.ts) still are what they were. What cannot be known of a module's code is a warning, told whenever it runs.
 import { lstatSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache } from '../../../cache/index.ts';

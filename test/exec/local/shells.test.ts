@@ -6,7 +6,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Running } from '../../../engine/exec/executor.ts';
-import { noNotes } from '../../../engine/exec/local/pidFiles.ts';
+import { noPidFiles } from '../../../engine/exec/local/pidFiles.ts';
 import { createMemoryWatch } from '../../../engine/exec/local/processGroup.ts';
 import { createShells, type Shells } from '../../../engine/exec/local/shells.ts';
 import type { Failure } from '../../../engine/model/event.ts';
@@ -18,7 +18,7 @@ const NOTHING = { cores: 1, memoryBytes: 0, gpus: [] };
 beforeAll(() => {
   root = mkdtempSync(path.join(os.tmpdir(), 'dag-shell-'));
   mkdirSync(path.join(root, 'logs'));
-  shells = createShells(root, createMemoryWatch(), noNotes, null);
+  shells = createShells(root, createMemoryWatch(), noPidFiles, null);
 });
 afterAll(() => {
   shells.close();

@@ -34,7 +34,7 @@ import { type EachMemory, openMemory } from './memory.ts';
 import { type EachPlan, planEach, workFolder } from './plan.ts';
 import { doItems } from './pool.ts';
 
-export interface EachSurroundings {
+export interface EachContext {
   readonly job: Pick<ModuleJob, 'bundle' | 'inputs' | 'outputs' | 'cores' | 'each'>;
   /** The task's module: the worker is one of its exports. */
   readonly module: Readonly<Record<string, unknown>>;
@@ -58,7 +58,7 @@ export interface Each {
 /** Of fingerprints and entries; another one makes all that is remembered worthless. */
 const FORMAT = 1;
 
-export function createEach(around: EachSurroundings): Each {
+export function createEach(context: EachContext): Each {
   const memories: EachMemory[] = [];
   const taken = new Set<string>();
   let lock: Promise<Lock> | null = null;
@@ -67,15 +67,15 @@ export function createEach(around: EachSurroundings): Each {
     options: EachOptions<unknown, unknown>,
     worker: Worker,
   ): Promise<EachResults<unknown>> => {
-    const call = readCall(around.module, items, options, worker);
+    const call = readCall(context.module, items, options, worker);
     for (const name of [`worker ${call.exportedAs}`, ...call.outputs.map((output) => `output ${output}`)]) {
       if (taken.has(name)) throw new Error(`ctx.each is called twice with the same ${name}; give each call its own`);
       taken.add(name);
     }
-    if (!around.job.each) return forget(around, call);
-    lock ??= lockNode(around, around.job.each);
+    if (!context.job.each) return forget(context, call);
+    lock ??= lockNode(context, context.job.each);
     await lock;
-    return remember(around, around.job.each, call, memories);
+    return remember(context, context.job.each, call, memories);
   };
   return {
     each: each as TaskContext<unknown>['each'],
@@ -87,26 +87,26 @@ export function createEach(around: EachSurroundings): Each {
 }
 
 /** Where an engine was killed, its node's process ends with the item it is busy with: until then it writes where we would. */
-function lockNode({ log, signal }: EachSurroundings, { folder }: EachJob): Promise<Lock> {
+function lockNode({ log, signal }: EachContext, { folder }: EachJob): Promise<Lock> {
   const onWait = ({ pid }: { pid: number }) => log(`waiting for process ${pid}, which a killed run left, to end`);
   return acquireLock(path.join(folder, 'lock'), { onWait, signal });
 }
 
 /** Everything anew, straight into the outputs: for a node that is run apart from the others, to be compared. */
-async function forget(around: EachSurroundings, call: Call): Promise<EachResults<unknown>> {
+async function forget(context: EachContext, call: Call): Promise<EachResults<unknown>> {
   const outputs: Record<string, string> = {};
   for (const name of call.outputs) {
-    outputs[name] = outputOf(around, name);
+    outputs[name] = outputOf(context, name);
     mkdirSync(outputs[name], { recursive: true });
   }
   const all = { todo: [...call.items.keys()], unfinished: new Map() };
   const results: string[] = [];
-  await perform(around, call, outputs, all, ({ index, result }) => (results[index] = result!));
+  await perform(context, call, outputs, all, ({ index, result }) => (results[index] = result!));
   return { changed: results.length, removed: 0, [Symbol.iterator]: () => iterate(results, JSON.parse) };
 }
 
 async function remember(
-  around: EachSurroundings,
+  context: EachContext,
   each: EachJob,
   call: Call,
   memories: EachMemory[],
@@ -118,12 +118,12 @@ async function remember(
     outputs[name] = workFolder(memory, name);
     mkdirSync(outputs[name], { recursive: true });
   }
-  await around.whenIndexed();
+  await context.whenIndexed();
   const cache = openCache({ dir: each.cache });
-  const { plan, fingerprints } = await makePlan(around, each, call, memory, cache).finally(() => cache.close());
+  const { plan, fingerprints } = await makePlan(context, each, call, memory, cache).finally(() => cache.close());
 
   const removed = memory.count() > plan.known ? memory.keepOnly(call.keys) : 0;
-  around.log(summary(call, plan, removed));
+  context.log(summary(call, plan, removed));
   let damaged = 0;
   const finish = ({ index, result, digests, stamp }: ItemDone) => {
     if (result === null) return;
@@ -131,12 +131,12 @@ async function remember(
     memory.put(call.keys[index]!, { fingerprint: fingerprints[index]!, stamp, digests, result });
   };
   // What was done before an item failed is kept as well.
-  await perform(around, call, outputs, plan, finish).finally(() => memory.settle());
-  if (damaged > 0) around.log(`${grouped(damaged)} of those were not as they had been left, and are done again`);
-  around.tell({
+  await perform(context, call, outputs, plan, finish).finally(() => memory.settle());
+  if (damaged > 0) context.log(`${grouped(damaged)} of those were not as they had been left, and are done again`);
+  context.tell({
     type: 'each',
     folder: memory.folder,
-    outputs: call.outputs.map((name) => change(around, call, plan, memory, name)),
+    outputs: call.outputs.map((name) => change(context, call, plan, memory, name)),
   });
   const resultOf = (key: string) => JSON.parse(memory.find(key)!.result()) as unknown;
   return {
@@ -147,7 +147,7 @@ async function remember(
 }
 
 async function makePlan(
-  { job }: EachSurroundings,
+  { job }: EachContext,
   each: EachJob,
   call: Call,
   memory: EachMemory,
@@ -172,25 +172,25 @@ function generationOf({ code }: EachJob, { exportedAs, params, outputs }: Call):
 }
 
 async function perform(
-  around: EachSurroundings,
+  context: EachContext,
   call: Call,
   outputs: Readonly<Record<string, string>>,
   { todo, unfinished }: Pick<EachPlan, 'todo' | 'unfinished'>,
   finish: (done: ItemDone) => void,
 ): Promise<void> {
   const inputs: Record<string, string> = {};
-  for (const [name, { many, items }] of Object.entries(around.job.inputs))
+  for (const [name, { many, items }] of Object.entries(context.job.inputs))
     if (!many && items[0]) inputs[name] = items[0].path;
   const { exportedAs, params } = call;
-  const setup: ItemSetup = { bundle: around.job.bundle, exportedAs, params, inputs, outputs };
+  const setup: ItemSetup = { bundle: context.job.bundle, exportedAs, params, inputs, outputs };
   let done = 0;
-  around.progress(0, todo.length, call.unit);
+  context.progress(0, todo.length, call.unit);
   await doItems({
     setup,
     here: createDoer(setup, call.worker),
-    program: around.program,
-    cores: around.job.cores,
-    signal: around.signal,
+    program: context.program,
+    cores: context.job.cores,
+    signal: context.signal,
     count: todo.length,
     task(at) {
       const index = todo[at]!;
@@ -207,20 +207,20 @@ async function perform(
     take(batch) {
       batch.forEach(finish);
       done += batch.length;
-      around.progress(done, todo.length, call.unit);
+      context.progress(done, todo.length, call.unit);
     },
   });
 }
 
 /** What an output is: the files in the folder of work, and those of its base but for the ones that are in the list `removed`. */
 function change(
-  around: EachSurroundings,
+  context: EachContext,
   call: Call,
   plan: EachPlan,
   memory: EachMemory,
   name: string,
 ): EachMessage['outputs'][number] {
-  const written = outputOf(around, name);
+  const written = outputOf(context, name);
   if (existsSync(written)) throw new Error(`output "${name}" is made by ctx.each, and the task wrote to it besides`);
   const folder = workFolder(memory, name);
   const base = plan.bases.get(name);
@@ -233,7 +233,7 @@ function change(
   return { name, folder, base: base.entry, removed };
 }
 
-function outputOf({ job }: EachSurroundings, name: string): string {
+function outputOf({ job }: EachContext, name: string): string {
   const place = job.outputs[name];
   if (place === undefined)
     throw new Error(`ctx.each writes output "${name}", which the task's \`out:\` in pipeline.yml does not declare`);
