@@ -45,7 +45,7 @@ export function isYoung(stat: Stat, nowMs: number): boolean {
   return Math.max(stat.ctimeMs, stat.mtimeMs <= nowMs ? stat.mtimeMs : 0) > nowMs - WRITEBACK_MS;
 }
 
-export function tickMs(stat: Stat): number {
+function tickMs(stat: Stat): number {
   return stat.ctimeMs % 1000 === 0 && stat.mtimeMs % 1000 === 0 ? COARSE_TICK_MS : TICK_MS;
 }
 

@@ -41,7 +41,7 @@ export interface CommandSpec {
   run(names: readonly string[], flags: Flags): Promise<number>;
 }
 
-export const repeated = (value: string, before: unknown) => [...((before as string[] | undefined) ?? []), value];
+const repeated = (value: string, before: unknown) => [...((before as string[] | undefined) ?? []), value];
 
 function wholeNumber(flag: string, least: number) {
   return (text: string) => {

@@ -1,9 +1,7 @@
-// The pipeline as a graphology graph, for the commands that draw or measure it. The load path and the planner use
-// order.ts, which needs no library.
+// The pipeline as a graphology graph, for what shows it as data. Loading the library takes longer than a run with nothing to do: the
+// load path and the planner use order.ts.
 import { DirectedGraph } from 'graphology';
 import type { Node, Pipeline } from '../model/node.ts';
-
-export { topological } from './order.ts';
 
 export interface NodeAttributes {
   readonly node: Node;
@@ -27,26 +25,4 @@ export function buildGraph(pipeline: Pipeline): DirectedGraph<NodeAttributes, Ed
         graph.addDirectedEdge(name, node.name, { kind: 'after' });
   }
   return graph;
-}
-
-/** Everything that the named nodes need, without themselves. */
-export function ancestors(graph: DirectedGraph, names: Iterable<string>): Set<string> {
-  return walk(names, (name) => graph.inNeighbors(name));
-}
-
-/** Everything that needs the named nodes, without themselves. */
-export function descendants(graph: DirectedGraph, names: Iterable<string>): Set<string> {
-  return walk(names, (name) => graph.outNeighbors(name));
-}
-
-function walk(names: Iterable<string>, next: (name: string) => string[]): Set<string> {
-  const start = [...names];
-  const reached = new Set<string>();
-  for (let open = start; open.length > 0; ) {
-    const found = open.flatMap(next).filter((name) => !reached.has(name));
-    for (const name of found) reached.add(name);
-    open = [...new Set(found)];
-  }
-  for (const name of start) reached.delete(name);
-  return reached;
 }

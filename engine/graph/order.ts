@@ -30,15 +30,15 @@ export function neededByIndex(needs: readonly (readonly number[])[]): number[][]
   return users;
 }
 
-/** Everything that can be reached from `from` over `links`, the starting points included. */
-export function reach(from: Iterable<number>, links: readonly (readonly number[])[]): Set<number> {
+/** All that is reached from these by `next`, step by step; themselves included. */
+export function reach<T>(from: Iterable<T>, next: (one: T) => Iterable<T>): Set<T> {
   const reached = new Set(from);
   const open = [...reached];
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    for (const next of links[at]!) {
-      if (reached.has(next)) continue;
-      reached.add(next);
-      open.push(next);
+    for (const one of next(at)) {
+      if (reached.has(one)) continue;
+      reached.add(one);
+      open.push(one);
     }
   }
   return reached;
@@ -77,11 +77,17 @@ export function producers(node: Node): string[] {
   return [...names];
 }
 
-/** Nodes that wait for these, directly or not; `nodes` in an order in which they can run. */
+/** Names of these nodes to those of the ones that wait for them. */
+export function dependentsAmong(nodes: readonly Node[]): Map<string, string[]> {
+  const dependents = new Map<string, string[]>(nodes.map(({ name }) => [name, []]));
+  for (const node of nodes) for (const name of needsOf(node)) dependents.get(name)?.push(node.name);
+  return dependents;
+}
+
+/** Nodes that wait for these, directly or not, in their order. */
 export function dependentOn(names: ReadonlySet<string>, nodes: readonly Node[]): Set<string> {
-  const found = new Set<string>();
-  for (const node of nodes) {
-    if (needsOf(node).some((name) => names.has(name) || found.has(name))) found.add(node.name);
-  }
-  return found;
+  const dependents = dependentsAmong(nodes);
+  const next = (name: string) => dependents.get(name) ?? [];
+  const found = reach([...names].flatMap(next), next);
+  return new Set(nodes.flatMap(({ name }) => (found.has(name) ? [name] : [])));
 }

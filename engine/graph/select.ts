@@ -41,12 +41,14 @@ export function select(
   const chosen = new Set(alone);
   if (withNeeds.length > 0 || withUsers.length > 0) {
     const needs = needsByIndex(nodes);
-    const users = withUsers.length > 0 ? reach(withUsers, neededByIndex(needs)) : [];
+    const users = withUsers.length > 0 ? reach(withUsers, neighbours(neededByIndex(needs))) : [];
     for (const i of users) (options.only ? alone : withNeeds).push(i);
-    for (const i of [...alone, ...reach(withNeeds, needs)]) chosen.add(i);
+    for (const i of [...alone, ...reach(withNeeds, neighbours(needs))]) chosen.add(i);
   }
   return ok([...chosen].sort((a, b) => a - b).map((i) => nodes[i]!.name));
 }
+
+const neighbours = (links: readonly (readonly number[])[]) => (at: number) => links[at]!;
 
 function parse(selector: string): { text: string; needed: boolean; users: boolean } {
   const needed = selector.startsWith('+');

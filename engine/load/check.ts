@@ -160,7 +160,7 @@ function checkName(entry: MapEntry, what: string, sink: Diagnostics): void {
 
 export const NAME_RULE = 'a name is letters, digits, _ and -, and begins with a letter or _';
 
-export function knownKeys(map: MapTree, keys: readonly string[], where: string, sink: Diagnostics): void {
+function knownKeys(map: MapTree, keys: readonly string[], where: string, sink: Diagnostics): void {
   for (const entry of map.entries.values())
     if (!keys.includes(entry.key))
       sink.report(
@@ -170,10 +170,10 @@ export function knownKeys(map: MapTree, keys: readonly string[], where: string, 
       );
 }
 
-export const isNull = (tree: Tree): boolean => tree.kind === 'scalar' && tree.value === null;
+const isNull = (tree: Tree): boolean => tree.kind === 'scalar' && tree.value === null;
 
 /** The entries of a mapping behind a key; none when the key is absent or empty. */
-export function mapOf(map: MapTree, key: string, sink: Diagnostics): ReadonlyMap<string, MapEntry> {
+function mapOf(map: MapTree, key: string, sink: Diagnostics): ReadonlyMap<string, MapEntry> {
   const value = map.entries.get(key)?.value;
   if (value === undefined || isNull(value)) return EMPTY;
   if (value.kind === 'map') return value.entries;
@@ -189,7 +189,7 @@ function textsOf(map: MapTree, key: string, sink: Diagnostics): readonly ScalarT
   return items.flatMap((item) => textOf(item, `${key}:`, sink) ?? []);
 }
 
-export function textOf(tree: Tree, what: string, sink: Diagnostics, emptySpan: Span = tree): ScalarTree | undefined {
+function textOf(tree: Tree, what: string, sink: Diagnostics, emptySpan: Span = tree): ScalarTree | undefined {
   if (tree.kind === 'scalar' && typeof tree.value === 'string' && tree.value !== '') return tree;
   const hint = tree.kind === 'scalar' && tree.value !== null && tree.value !== '' ? 'put it in quotes' : undefined;
   return sink.report(isNull(tree) ? emptySpan : tree, `${what} must be a text`, hint);

@@ -52,7 +52,7 @@ function placeOf(diagnostic: Diagnostic, cwd: string): string {
 }
 
 /** A file name relative to `cwd` when it is inside it. */
-export function shorten(file: string, cwd: string): string {
+function shorten(file: string, cwd: string): string {
   if (!file.startsWith('/')) return file;
   const short = relative(cwd, file);
   return short.startsWith('..') ? file : short;

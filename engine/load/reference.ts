@@ -82,7 +82,7 @@ export function printTemplate(parts: readonly Part[]): string {
     .join('');
 }
 
-export function printReference(reference: Omit<Reference, 'start' | 'end'>): string {
+function printReference(reference: Omit<Reference, 'start' | 'end'>): string {
   const picks = reference.picks.map((pick) => `${pick.axis}=${pick.value}`).join(', ');
   const name = [reference.head, ...reference.fields].join('.');
   return `\${${name}${reference.optional ? '?' : ''}${picks === '' ? '' : `[${picks}]`}}`;

@@ -23,7 +23,7 @@ export interface Compiled {
   at(point: Point): Value | undefined;
 }
 
-export const constant = (value: Value | undefined): Compiled => ({ varies: false, at: () => value });
+const constant = (value: Value | undefined): Compiled => ({ varies: false, at: () => value });
 
 /** `artifacts`: whether other tasks' outputs may be named here, which only `in:` allows. */
 export function compile(tree: Tree, scope: TaskScope, artifacts: boolean): Compiled {

@@ -108,6 +108,6 @@ function commandText(value: Value, reference: Reference, span: Span, scope: Task
 }
 
 /** A path as the shell reads it back. */
-export function quote(path: string): string {
+function quote(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -38,7 +38,7 @@ export function createDiagnostics(): Diagnostics {
   };
 }
 
-export function diagnose(span: Span, message: string, hint?: string): Diagnostic {
+function diagnose(span: Span, message: string, hint?: string): Diagnostic {
   const { origin } = span;
   const extra = hint === undefined ? {} : { hint };
   if (!origin.placed) return { file: origin.file, line: 0, column: 0, message, ...extra };

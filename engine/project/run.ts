@@ -89,6 +89,6 @@ function together(sinks: readonly EventSink[]): Listener {
 }
 
 /** How the run was asked for, for the journal: others see it in history, and can load the pipeline as this run did. */
-export function headerOf({ set }: Pick<CommonFlags, 'set'>): RunHeader {
+function headerOf({ set }: Pick<CommonFlags, 'set'>): RunHeader {
   return { words: process.argv.slice(2), pid: process.pid, set };
 }

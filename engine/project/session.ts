@@ -95,7 +95,7 @@ export function selectNames(pipeline: Pipeline, selectors: readonly string[], on
   throw selectorError(selected.error);
 }
 
-export function selectorError({ message, hint }: { readonly message: string; readonly hint?: string }): UsageError {
+function selectorError({ message, hint }: { readonly message: string; readonly hint?: string }): UsageError {
   return new UsageError(hint === undefined ? message : `${message}\n  ${hint}`);
 }
 

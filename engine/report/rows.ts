@@ -39,7 +39,7 @@ export function rowText(row: RunningRow, nowMs: number, columns: number, names: 
 }
 
 /** `4 cores, GPU 0+1`; a single core goes without saying. */
-export function slotText({ cores, gpus }: Allotment): string {
+function slotText({ cores, gpus }: Allotment): string {
   const parts = cores === 1 ? [] : [`${Number(cores.toPrecision(3))} cores`];
   if (gpus.length > 0) parts.push(`GPU ${gpus.join('+')}`);
   return parts.join(', ');

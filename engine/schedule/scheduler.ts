@@ -3,6 +3,7 @@
 //
 // What waits longest-path-first may pass a node that does not fit, but not for ever: once so many have passed the first in
 // the queue, what frees up is kept for it. Others start only where they end before it could, or take nothing that it needs.
+import { reach } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
 import type { Allotment } from '../model/resources.ts';
 import { createLowerBound } from './lowerBound.ts';
@@ -149,17 +150,9 @@ export function createScheduler(work: Work, priority: ReadonlyMap<string, number
     },
     failed(node) {
       close(node);
-      const blocked: Node[] = [];
-      const spread = [node.name];
-      for (let name = spread.pop(); name !== undefined; name = spread.pop()) {
-        for (const dependent of dependents.get(name) ?? []) {
-          if (closed.has(dependent)) continue;
-          const one = byName.get(dependent)!;
-          close(one);
-          blocked.push(one);
-          spread.push(dependent);
-        }
-      }
+      const waiting = (name: string) => (dependents.get(name) ?? []).filter((one) => !closed.has(one));
+      const blocked = [...reach(waiting(node.name), waiting)].map((name) => byName.get(name)!);
+      for (const one of blocked) close(one);
       return blocked;
     },
     hold(names) {

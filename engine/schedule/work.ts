@@ -1,6 +1,6 @@
 // What is to run, with what it is expected to take: durations, and the longest path from the start of each node to the end of all
 // that waits for it.
-import { needsOf } from '../graph/order.ts';
+import { dependentsAmong } from '../graph/order.ts';
 import type { Node } from '../model/node.ts';
 import type { Capacity } from '../model/resources.ts';
 
@@ -71,10 +71,4 @@ export function shortOf(known: Iterable<number>): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-export function dependentsAmong(nodes: readonly Node[]): Map<string, string[]> {
-  const dependents = new Map<string, string[]>(nodes.map(({ name }) => [name, []]));
-  for (const node of nodes) for (const name of needsOf(node)) dependents.get(name)?.push(node.name);
-  return dependents;
 }

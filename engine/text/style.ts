@@ -6,4 +6,4 @@ export const colors = {
 };
 
 const palette = pc.createColors(colors.enabled);
-export const { bold, dim, green, red, yellow, cyan, blue } = palette;
+export const { bold, dim, green, red, yellow, cyan } = palette;

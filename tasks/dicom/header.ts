@@ -5,7 +5,7 @@ import dicomParser, { type DataSet } from 'dicom-parser';
 import { inflateFile, isDeflated } from './inflate.ts';
 import { DEFLATED } from './syntax.ts';
 
-export const PIXEL_DATA = 'x7fe00010';
+const PIXEL_DATA = 'x7fe00010';
 
 export interface Header {
   readonly dataSet: DataSet;

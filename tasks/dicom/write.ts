@@ -11,7 +11,7 @@ export interface ElementToWrite {
   readonly value: string | readonly string[] | readonly number[] | Int16Array | Uint16Array;
 }
 
-export const UNCOMPRESSED_SYNTAXES = {
+const UNCOMPRESSED_SYNTAXES = {
   'implicit-little': '1.2.840.10008.1.2',
   'explicit-little': '1.2.840.10008.1.2.1',
   'explicit-big': '1.2.840.10008.1.2.2',

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { combine, readTree, type Spec, type Tree, writeTree } from './combine.mjs';
 
 export const SOURCES = 3;
-export const PARAMS = 2;
+const PARAMS = 2;
 /** Labels of the one axis; a task without it has the label ''. */
 const LABELS = ['x', 'z'] as const;
 
@@ -78,7 +78,7 @@ const nameOf = (task: number) => `t${task}`;
 const labelsOf = (task: TaskModel) => (task.matrix ? LABELS : ['']);
 const nodeName = (task: number, label: string) => (label === '' ? nameOf(task) : `${nameOf(task)}[k=${label}]`);
 const outputPath = (task: number, label: string) => `out/${nameOf(task)}${label}`;
-export const sourcePath = (source: number) => (source === 0 ? 's0' : `s${source}.txt`);
+const sourcePath = (source: number) => (source === 0 ? 's0' : `s${source}.txt`);
 
 function inputsOf(state: State, task: number): number[] {
   return [...new Set(state.tasks[task]!.inputs.map((input) => input % (SOURCES + task)))];

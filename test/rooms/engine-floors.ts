@@ -1,69 +1,27 @@
-// The engine's floors, lowest first: what each room may import beside itself. Type imports count too. A row is of all files
-// below its path that no longer path claims. `cache` is cache/index.ts.
-export interface Floor {
-  /** A folder, or one file. */
-  readonly room: string;
-  /** What it may know; for ARCHITECTURE.md. */
-  readonly holds: string;
-  readonly mayImport: readonly string[];
-}
+// The engine's rows of the table of floors, lowest first: a room (a folder with all beneath it that has no row of its own, or one
+// file), the rooms above that it may import beside itself, and what it holds. Type imports count.
 
-const WORDS = ['engine/task.ts', 'engine/model', 'engine/text', 'cache'];
-const DECIDE = [...WORDS, 'engine/graph', 'engine/schedule', 'engine/plan'];
-const TELL = ['engine/journal', 'engine/report', 'engine/picture'];
+const CACHE = 'cache/index.ts';
+const WORDS = `task.ts text model ${CACHE}`;
+const DECIDE = `${WORDS} graph schedule state plan`;
 
-export const ENGINE_FLOORS: readonly Floor[] = [
-  { room: 'engine/task.ts', holds: 'the task contract', mayImport: [] },
-  { room: 'engine/text', holds: 'words for people, pure', mayImport: [] },
-  { room: 'engine/model', holds: 'the words as plain data', mayImport: ['engine/task.ts', 'cache'] },
-  { room: 'engine/graph', holds: 'who needs whom', mayImport: ['engine/model', 'engine/text'] },
-  {
-    room: 'engine/load',
-    holds: 'pipeline.yml to nodes',
-    mayImport: ['engine/task.ts', 'engine/model', 'engine/text', 'engine/graph'],
-  },
-  { room: 'engine/schedule', holds: 'when, where, who gives way: pure', mayImport: ['engine/model', 'engine/graph'] },
-  { room: 'engine/state', holds: '.dag on disk', mayImport: ['engine/model', 'cache'] },
-  { room: 'engine/plan', holds: 'key, verdict, reasons', mayImport: [...WORDS, 'engine/graph', 'engine/state'] },
-  { room: 'engine/exec', holds: 'the contract of executors', mayImport: WORDS },
-  { room: 'engine/exec/local', holds: 'processes of this machine', mayImport: [...WORDS, 'engine/exec'] },
-  { room: 'engine/exec/child', holds: 'the far side', mayImport: [...WORDS, 'engine/exec'] },
-  { room: 'engine/run', holds: 'acting on one run', mayImport: [...DECIDE, 'engine/state', 'engine/exec'] },
-  { room: 'engine/journal', holds: 'the event stream on disk', mayImport: [...WORDS, 'engine/state', 'engine/plan'] },
-  {
-    room: 'engine/report',
-    holds: 'the stream for a person',
-    mayImport: ['engine/model', 'engine/text', 'engine/graph', 'engine/schedule', 'engine/state', 'cache'],
-  },
-  { room: 'engine/picture', holds: 'the graph drawn', mayImport: ['engine/model', 'engine/text'] },
-  { room: 'engine/watch', holds: 'edits to what they reach', mayImport: [...DECIDE, 'engine/run'] },
-  {
-    room: 'engine/project',
-    holds: 'use cases',
-    mayImport: [
-      ...DECIDE,
-      'engine/load',
-      'engine/state',
-      'engine/exec',
-      'engine/exec/local',
-      'engine/run',
-      'engine/journal',
-      'engine/watch',
-    ],
-  },
-  {
-    room: 'engine/cli',
-    holds: 'words in, exit code out',
-    mayImport: [
-      ...DECIDE,
-      ...TELL,
-      'engine/load',
-      'engine/state',
-      'engine/exec',
-      'engine/exec/local',
-      'engine/run',
-      'engine/watch',
-      'engine/project',
-    ],
-  },
+export const ENGINE_ROWS: readonly (readonly [room: string, may: string, holds: string])[] = [
+  ['task.ts', '', 'the task contract, the door for tasks'],
+  ['text', '', 'words for people: units, columns, colours'],
+  ['model', `task.ts ${CACHE}`, 'plain data: node, event, reason, record'],
+  ['graph', 'text model', 'who needs whom: order, closure, selectors'],
+  ['picture', 'text model', 'the graph drawn'],
+  ['load', 'task.ts text model graph', 'pipeline.yml to nodes, or diagnostics'],
+  ['schedule', 'model graph', 'pure: when, where, who gives way'],
+  ['state', `model ${CACHE}`, '.dag on disk, but for the journal'],
+  ['plan', `${WORDS} graph state`, 'code, key, verdict with its reasons'],
+  ['exec', WORDS, 'the contract of executors'],
+  ['exec/local', `${WORDS} exec`, 'processes of this machine, and its GPUs'],
+  ['exec/child', `${WORDS} exec`, 'the far side: a module task, ctx.each'],
+  ['run', `${DECIDE} exec`, 'acting on one run'],
+  ['journal', `${WORDS} state plan`, 'the event stream on disk, and its readers'],
+  ['report', `text model ${CACHE} graph schedule state`, 'the stream for a person'],
+  ['watch', `${DECIDE} run`, 'edits, and what they reach'],
+  ['project', `${DECIDE} load exec exec/local run journal watch`, 'use cases, for every front'],
+  ['cli', `${DECIDE} load run journal report picture watch project`, 'words in, exit code out'],
 ];

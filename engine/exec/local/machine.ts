@@ -67,7 +67,7 @@ function numbered(names: readonly string[]): Usable[] {
 const INDEX = /^\d+$/;
 
 /** The variable lists indices, or (beginnings of) UUIDs; CUDA passes over what stands behind the first that is neither. */
-export function visibleDevices(text: string | undefined): string[] | null {
+function visibleDevices(text: string | undefined): string[] | null {
   if (text === undefined) return null;
   const names = text.split(',').map((name) => name.trim());
   const end = names.findIndex((name) => !INDEX.test(name) && !/^(?:GPU|MIG)-/.test(name));
