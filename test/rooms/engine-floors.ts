@@ -2,8 +2,7 @@
 // file), the rooms above that it may import beside itself, and what it holds. Type imports count.
 
 const CACHE = 'cache/index.ts';
-const WORDS = `task.ts text model ${CACHE}`;
-const DECIDE = `${WORDS} graph schedule state plan`;
+const DECIDE = `model graph schedule state plan ${CACHE}`;
 
 export const ENGINE_ROWS: readonly (readonly [room: string, may: string, holds: string])[] = [
   ['task.ts', '', 'the task contract, the door for tasks'],
@@ -14,14 +13,14 @@ export const ENGINE_ROWS: readonly (readonly [room: string, may: string, holds: 
   ['load', 'task.ts text model graph', 'pipeline.yml to nodes, or diagnostics'],
   ['schedule', 'model graph', 'pure: when, where, who gives way'],
   ['state', `model ${CACHE}`, '.dag on disk, but for the journal'],
-  ['plan', `${WORDS} graph state`, 'code, key, verdict with its reasons'],
-  ['exec', WORDS, 'the contract of executors'],
-  ['exec/local', `${WORDS} exec`, 'processes of this machine, and its GPUs'],
-  ['exec/child', `${WORDS} exec`, 'the far side: a module task, ctx.each'],
+  ['plan', `task.ts model graph state ${CACHE}`, 'code, key, verdict with its reasons'],
+  ['exec', `task.ts model ${CACHE}`, 'the contract of executors'],
+  ['exec/local', `model exec ${CACHE}`, 'processes of this machine, and its GPUs'],
+  ['exec/child', `task.ts model exec ${CACHE}`, 'the far side: a module task, ctx.each'],
   ['run', `${DECIDE} exec`, 'acting on one run'],
-  ['journal', `${WORDS} state plan`, 'the event stream on disk, and its readers'],
-  ['report', `text model ${CACHE} graph schedule state`, 'the stream for a person'],
+  ['journal', `model state plan ${CACHE}`, 'the event stream on disk, and its readers'],
+  ['report', `text model graph schedule state ${CACHE}`, 'the stream for a person'],
   ['watch', `${DECIDE} run`, 'edits, and what they reach'],
-  ['project', `${DECIDE} load exec exec/local run journal watch`, 'use cases, for every front'],
-  ['cli', `${DECIDE} load run journal report picture watch project`, 'words in, exit code out'],
+  ['project', `text ${DECIDE} load exec exec/local run journal watch`, 'use cases, for every front'],
+  ['cli', `text ${DECIDE} picture run journal report watch project`, 'words in, exit code out'],
 ];

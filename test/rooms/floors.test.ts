@@ -98,3 +98,18 @@ test('a run with nothing to do loads neither the index nor the bundler nor the l
   // A test of the test: the long way loads them.
   expect(loads('engine/cli/commands/run.ts')).toContain('lmdb');
 });
+
+test('ARCHITECTURE.md shows the rows', () => {
+  const text = textOf('ARCHITECTURE.md');
+  const shown = text.slice(text.indexOf('<!-- rooms: engine'), text.indexOf('<!-- end of rooms -->'));
+  const lines = shown.split('\n').filter((line) => line.startsWith('    '));
+  const short = (may: string) =>
+    may
+      .replace(/\.ts\b/g, '')
+      .split(' ')
+      .filter(Boolean);
+  const told = lines.map((line) => line.trim().split(/ {2,}/));
+  expect(told).toEqual(
+    ENGINE_ROWS.map(([room, may, holds]) => [full(room), holds, ...(may === '' ? [] : [`← ${short(may).join(' ')}`])]),
+  );
+});
