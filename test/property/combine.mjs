@@ -31,7 +31,7 @@ export function writeFile(place, name, text) {
   writeFileSync(file, text);
 }
 
-function work(spec, label, param, output, inputs) {
+export function work(spec, label, param, output, inputs) {
   writeTree(output, combine(spec, label, param, inputs.map(readTree)));
 }
 

@@ -1,5 +1,5 @@
 // The engine's rooms against their rows: imports, circles, and what some rooms must never load.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { ENGINE_ROWS } from './engine-floors.ts';
@@ -112,4 +112,23 @@ test('ARCHITECTURE.md shows the rows', () => {
   expect(told).toEqual(
     ENGINE_ROWS.map(([room, may, holds]) => [full(room), holds, ...(may === '' ? [] : [`← ${short(may).join(' ')}`])]),
   );
+});
+
+test('documents and comments name files that are there', () => {
+  const listed = (folder: string) =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => path.join(folder, name));
+  const written = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...['engine', 'cache', 'tasks'].flatMap(listed)]
+    .filter((name) => /\.(?:md|ts)$/.test(name) && !/node_modules|dist\//.test(name))
+    .map((file) => ({ file, text: textOf(file) }));
+  const dead = written.flatMap(({ file, text }) =>
+    [
+      ...text
+        .replace(/<!--.*?-->/g, '')
+        .matchAll(/(?<![\w/.-])(?:engine|cache|test|bench|tasks\/\w+)\/[\w/.-]*\.(?:ts|mjs|py|md)\b/g),
+    ]
+      .map(([name]) => name)
+      .filter((name) => !/\bNAME\b/.test(name) && !existsSync(path.join(root, name)))
+      .map((name) => `${file} names ${name}`),
+  );
+  expect(dead).toEqual([]);
 });
