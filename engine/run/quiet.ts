@@ -1,7 +1,7 @@
 // The run that has nothing to do, told by stats alone. A run that found every node fresh leaves behind what it looked at: the
 // stats of pipeline.yml, of the code, of all inputs and outputs (files, folders and what is in them) and of the cache's
 // index. A later run of the same request for which every one of these is the same gives the same answer, without reading
-// the pipeline, the index or a key. Sound on these conditions, beside those of cache/stat.ts:
+// the pipeline, the index or a key. Sound on these conditions, beside those of cache/host/stat.ts:
 //  - An answer is left only when all times are older than the start of its run, less a tick of the clock: then nothing
 //    changed between the look and the stat, and any later write moves a time.
 //  - A folder whose times are the same has the same names in it, and its files are statted one by one.
@@ -160,7 +160,7 @@ function dropOldest(folder: string): void {
   for (const { file } of byAge.slice(KEPT_ANSWERS)) rmSync(file, { force: true });
 }
 
-/** Another run may be about to change something: then the long way, which waits for it. See cache/lock.ts. */
+/** Another run may be about to change something: then the long way, which waits for it. See cache/host/lock.ts. */
 function isLocked(lock: string): boolean {
   try {
     const newest = Math.max(0, ...readdirSync(lock).map((name) => Number(name) || 0));

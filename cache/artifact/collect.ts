@@ -1,0 +1,198 @@
+// Collection of garbage: drops the records it is told to, then removes every object that no record left leads to.
+//
+// Safe beside running builds, without stopping them. A build counts on an object before its record says so, so what is
+// new or was claimed since the oldest living build began stays, whoever leads to it: a build that finds bytes it needs
+// in the store sets their access time (`claim`), and an object that was moved out of the way for removal is looked at
+// once more and put back when it was claimed in between. Small files lie in the index without times: they are removed
+// only when no build lives, inside one write transaction; a build writes what it claims again with its record.
+//
+// Locks: one of its own (collect.lock, against a second collection), then LMDB's writer lock; builds hold only the
+// latter, for one transaction, so there is no circle. The project's run lock is never taken.
+//
+// Merkle nodes stay: they tell `why` what changed in folders, and cost 100 bytes a file.
+import { readdirSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { decodeChunk, decodeFolder } from '../hash/merkle.ts';
+import { acquireLock, type LockOwner } from '../host/lock.ts';
+import { statOrNull } from '../host/stat.ts';
+import { collectLock } from '../store/objects.ts';
+import { readTree } from '../store/trees.ts';
+import type { Digest, Entry } from '../types.ts';
+import type { Shelf } from './save.ts';
+import { forgetIncomplete } from './verify.ts';
+
+export interface CollectRequest {
+  /** Records to drop, by id. */
+  readonly drop: readonly string[];
+  /** The entries that a record leads to. */
+  entriesOf(record: unknown): readonly Entry[];
+  /** Asked of each record again at the last moment: a build may have come to need it. */
+  mayDrop(id: string): boolean;
+  readonly dryRun: boolean;
+  onWait(owner: LockOwner): void;
+}
+
+export interface Collection {
+  readonly records: number;
+  readonly objects: number;
+  readonly bytes: number;
+  /** What is left in the store. */
+  readonly keptObjects: number;
+  readonly keptBytes: number;
+  /** Kept although nothing leads to it, because a build that runs may count on it. */
+  readonly youngBytes: number;
+  /** Builds that were running: ISO 8601 start, and the folder that says so. */
+  readonly builds: readonly { readonly since: string; readonly lease: string }[];
+}
+
+/** Clocks of files lag behind the wall clock by up to two kernel ticks. */
+const SLACK_MS = 20;
+
+export async function collect(shelf: Shelf, dir: string, request: CollectRequest): Promise<Collection> {
+  const lock = await acquireLock(collectLock(dir), { onWait: request.onWait });
+  try {
+    return await collectLocked(shelf, dir, request);
+  } finally {
+    lock.release();
+  }
+}
+
+async function collectLocked(shelf: Shelf, dir: string, request: CollectRequest): Promise<Collection> {
+  const { database } = shelf;
+  await database.flush();
+  const began = Date.now();
+  const builds = shelf.objects.leases();
+  const cutoffMs = Math.min(began, ...builds.map(({ sinceMs }) => sinceMs)) - SLACK_MS;
+  const doomed = new Set(request.drop);
+  const reachable = reach(shelf, request, (id) => !doomed.has(id));
+
+  const found = sortObjects(dir, reachable, cutoffMs);
+  const smalls = (database.keys('small') as Digest[]).filter((digest) => !reachable.has(digest));
+  const smallBytes = (digests: readonly Digest[]) =>
+    digests.reduce((sum, digest) => sum + (database.read('small', digest)?.length ?? 1) - 1, 0);
+  const allSmalls = database.keys('small').length;
+  const idle = builds.length === 0;
+  const outcome = {
+    records: doomed.size,
+    objects: found.garbage.length + (idle ? smalls.length : 0),
+    bytes: found.garbage.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) + (idle ? smallBytes(smalls) : 0),
+    keptObjects: found.kept + allSmalls - (idle ? smalls.length : 0),
+    keptBytes: found.keptBytes + smallBytes(database.keys('small') as Digest[]) - (idle ? smallBytes(smalls) : 0),
+    youngBytes: found.youngBytes + (idle ? 0 : smallBytes(smalls)),
+    builds: builds.map(({ sinceMs, path }) => ({ since: new Date(sinceMs).toISOString(), lease: path })),
+  };
+  if (request.dryRun) return outcome;
+  const stillReachable = await dropFromIndex(shelf, request, doomed);
+  const garbage = found.garbage.filter(({ digest }) => !stillReachable.has(digest));
+  const removed = removeObjects(shelf, dir, garbage, cutoffMs);
+  if (removed.size > 0) forgetIncomplete(database, (digest) => removed.has(digest));
+  await database.flush();
+  return outcome;
+}
+
+/**
+ * Records first: a record without its bytes would be a lie, bytes without a record are only garbage. Returns what the
+ * records left lead to.
+ */
+async function dropFromIndex(
+  shelf: Shelf,
+  request: CollectRequest,
+  doomed: ReadonlySet<string>,
+): Promise<ReadonlySet<Digest>> {
+  const { database, objects } = shelf;
+  let reachable: ReadonlySet<Digest> = new Set();
+  await database.exclusively((remove) => {
+    const dropped = new Set([...doomed].filter((id) => request.mayDrop(id)));
+    reachable = reach(shelf, request, (id) => !dropped.has(id));
+    for (const id of dropped) remove('records', id);
+    if (objects.leases().length > 0) return;
+    for (const digest of database.keys('small') as Digest[]) if (!reachable.has(digest)) remove('small', digest);
+  });
+  return reachable;
+}
+
+/** Every file's digest that a record leads to, or a folder that a running build counts on; Merkle nodes that folders share are read once. */
+function reach({ database, objects }: Shelf, request: CollectRequest, keeps: (id: string) => boolean): Set<Digest> {
+  const files = new Set<Digest>();
+  const seen = new Set<Digest>();
+  const visit = (folder: Digest): void => {
+    if (seen.has(folder)) return;
+    seen.add(folder);
+    const head = readTree(database, folder);
+    for (const digest of head ? decodeFolder(head).chunks : []) {
+      if (seen.has(digest)) continue;
+      seen.add(digest);
+      const chunk = readTree(database, digest);
+      for (const line of chunk ? decodeChunk(chunk) : []) {
+        if (line.folder) visit(line.digest);
+        else files.add(line.digest);
+      }
+    }
+  };
+  for (const { bases } of objects.leases()) for (const base of bases) visit(base);
+  for (const id of database.keys('records')) {
+    if (!keeps(id)) continue;
+    for (const entry of request.entriesOf(database.get('records', id))) {
+      if (entry.kind === 'folder') visit(entry.digest);
+      else files.add(entry.digest);
+    }
+  }
+  return files;
+}
+
+interface Garbage {
+  readonly digest: Digest;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+function sortObjects(dir: string, reachable: ReadonlySet<Digest>, cutoffMs: number) {
+  const found = { garbage: [] as Garbage[], kept: 0, keptBytes: 0, youngBytes: 0 };
+  const root = join(dir, 'objects');
+  for (const prefix of readdirSync(root)) {
+    for (const name of readdirSync(join(root, prefix))) {
+      const path = join(root, prefix, name);
+      const stat = statOrNull(path);
+      if (!stat) continue;
+      const digest = (prefix + name) as Digest;
+      const led = reachable.has(digest);
+      const young = Math.max(stat.ctimeMs, stat.mtimeMs, stat.atimeMs) >= cutoffMs;
+      if (!led && !young) found.garbage.push({ digest, path, sizeBytes: stat.size });
+      else {
+        found.kept++;
+        found.keptBytes += stat.size;
+        if (!led) found.youngBytes += stat.size;
+      }
+    }
+  }
+  return found;
+}
+
+function removeObjects(shelf: Shelf, dir: string, garbage: readonly Garbage[], cutoffMs: number): Set<Digest> {
+  const aside = shelf.objects.temporary();
+  const removed = new Set<Digest>();
+  for (const { path, digest } of garbage) {
+    try {
+      renameSync(path, aside);
+    } catch {
+      continue; // Gone, or not ours to remove.
+    }
+    // A rename leaves the access time: claimed since we looked, it goes back.
+    if (wasClaimed(statOrNull(aside), cutoffMs)) renameSync(aside, path);
+    else {
+      rmSync(aside, { force: true });
+      removed.add(digest);
+    }
+  }
+  const root = join(dir, 'objects');
+  for (const prefix of readdirSync(root)) {
+    try {
+      rmdirSync(join(root, prefix));
+    } catch {
+      // Not empty.
+    }
+  }
+  return removed;
+}
+
+const wasClaimed = (stat: Stats | null, cutoffMs: number) => stat !== null && stat.atimeMs >= cutoffMs;

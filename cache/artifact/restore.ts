@@ -1,0 +1,158 @@
+// Makes a path be an entry again, out of the store: only what differs is touched, and every byte is hashed on its way.
+import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { StoreDamage } from '../damage.ts';
+import { executableDigest, sha256 } from '../hash/digest.ts';
+import { type Hashed, type Job, transferAll } from '../hash/files.ts';
+import { chooseLink, type Link } from '../host/link.ts';
+import { neighbour, throughLink } from '../host/replace.ts';
+import { isExecutable, lstatOrNull, statOrNull } from '../host/stat.ts';
+import { deviceOf, type Place } from '../store/objects.ts';
+import { linesOf } from '../store/trees.ts';
+import type { Digest, Entry } from '../types.ts';
+import type { Shelf } from './save.ts';
+
+interface Need {
+  readonly digest: Digest;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** Throws `StoreDamage` where an object is missing or altered; what was restored by then stays. */
+export async function restoreArtifact(shelf: Shelf, entry: Entry, path: string): Promise<void> {
+  const { looker } = shelf;
+  looker.forget(path);
+  const target = throughLink(path);
+  await prepare(shelf, target);
+  const needs: Need[] = [];
+  mkdirSync(dirname(target), { recursive: true });
+  try {
+    if (entry.kind === 'folder') planFolder(shelf, entry.digest, target, needs);
+    else planFile(shelf, entry, target, needs);
+    await fetchAll(shelf, needs).catch((error) => {
+      // A commit moved an object from its temporary place into the store meanwhile: it is found there.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return fetchAll(shelf, needs);
+    });
+  } catch (error) {
+    if (error instanceof StoreDamage) forgetWhole(shelf, entry.digest);
+    throw error;
+  } finally {
+    looker.forget(target);
+    looker.forget(path);
+  }
+}
+
+function forgetWhole(shelf: Shelf, digest: Digest): void {
+  shelf.whole.delete(digest);
+  shelf.database.write('stored', digest, null);
+}
+
+/** Looks at what lies there. What cannot be looked at (a dangling link, a socket) cannot be what we want: it goes. */
+async function prepare(shelf: Shelf, target: string): Promise<void> {
+  shelf.looker.forget(target);
+  try {
+    await shelf.looker.warm([target]);
+    shelf.looker.look(target);
+  } catch {
+    remove(shelf, target);
+  }
+}
+
+function planFile(shelf: Shelf, file: { digest: Digest; sizeBytes: number }, path: string, needs: Need[]): void {
+  const here = shelf.looker.look(path);
+  if (here?.kind === 'file' && here.digest === file.digest) return;
+  if (here?.kind === 'folder') shelf.objects.discard(path);
+  needs.push({ digest: file.digest, path, sizeBytes: file.sizeBytes });
+}
+
+/** Makes the folders, removes what is not in them, and lists the files that must come. */
+function planFolder(shelf: Shelf, digest: Digest, path: string, needs: Need[]): void {
+  const lines = linesOf(shelf.database, digest);
+  if (!lines) throw new StoreDamage(digest, `tree ${digest}`, 'missing');
+  const here = shelf.looker.look(path);
+  if (here?.kind === 'folder' && here.digest === digest) return;
+  makeFolder(shelf, path);
+  const wanted = new Set(lines.map((line) => line.name));
+  for (const name of readdirSync(path)) if (!wanted.has(name)) remove(shelf, `${path}/${name}`);
+  for (const line of lines) {
+    const inner = `${path}/${line.name}`;
+    if (line.folder) planFolder(shelf, line.digest, inner, needs);
+    else planFile(shelf, line, inner, needs);
+  }
+}
+
+/** An inner link to a folder is replaced, not written through: what it points to is somebody else's. */
+function makeFolder(shelf: Shelf, path: string): void {
+  const here = lstatOrNull(path);
+  if (here?.isDirectory()) return;
+  if (here) remove(shelf, path);
+  mkdirSync(path, { recursive: true });
+}
+
+function remove(shelf: Shelf, path: string): void {
+  if (lstatOrNull(path)?.isDirectory()) shelf.objects.discard(path);
+  else rmSync(path, { force: true });
+  shelf.looker.forget(path);
+}
+
+async function fetchAll(shelf: Shelf, needs: readonly Need[]): Promise<void> {
+  if (needs.length === 0) return;
+  const near = deviceOf(needs[0]!.path) === deviceOf(shelf.objects.temporary());
+  const temporary = (need: Need) => (near ? shelf.objects.temporary() : neighbour(need.path));
+  const large: { need: Need; object: string }[] = [];
+  for (const need of needs) {
+    const place = shelf.objects.locate(need.digest);
+    if (!place) throw new StoreDamage(need.digest, need.digest, 'missing');
+    if (place.path === null) writeSmall(shelf, need, place, temporary(need));
+    else large.push({ need, object: place.path });
+  }
+  if (large.length === 0) return;
+  const link = chooseLink(shelf.link, large[0]!.need.path, shelf.objects.temporary);
+  const jobs = large.map(({ need, object }) => jobFor(need, object, link, temporary(need)));
+  const hashed = await transferAll(jobs, shelf.counters);
+  for (const [at, { need }] of large.entries()) putInPlace(shelf, need, jobs[at]!, hashed[at]!, temporary(need));
+}
+
+function writeSmall(shelf: Shelf, need: Need, small: Place & { path: null }, temporary: string): void {
+  const hashedAtMs = Date.now();
+  const bytes = sha256(small.bytes);
+  const digest = small.executable ? executableDigest(bytes) : bytes;
+  if (digest !== need.digest) throw damaged(shelf, need, 'in the index');
+  writeFileSync(temporary, small.bytes, { mode: small.executable ? 0o777 : 0o666, flag: 'wx' });
+  backdate(temporary);
+  shelf.looker.hint({ digest, stat: statSync(temporary), hashedAtMs, torn: false, bytes: null }, true);
+  renameSync(temporary, need.path);
+}
+
+function damaged(shelf: Shelf, need: Need, path: string): StoreDamage {
+  shelf.objects.quarantine(need.digest);
+  return new StoreDamage(need.digest, path, 'altered');
+}
+
+function jobFor(need: Need, object: string, link: Link, temporary: string): Job {
+  const job = { path: object, sizeBytes: need.sizeBytes };
+  if (link === 'hardlink') return job;
+  const stat = statOrNull(object);
+  const mode = stat && isExecutable(stat) ? 0o777 : 0o666;
+  return { ...job, copy: { to: temporary, mode, reflink: link === 'reflink' } };
+}
+
+function putInPlace(shelf: Shelf, need: Need, job: Job, hashed: Hashed, spare: string): void {
+  if (hashed.digest !== need.digest) {
+    if (job.copy) rmSync(job.copy.to, { force: true });
+    throw damaged(shelf, need, job.path);
+  }
+  const temporary = job.copy?.to ?? spare;
+  if (job.copy) backdate(temporary);
+  else linkSync(job.path, temporary);
+  shelf.looker.hint({ ...hashed, stat: statSync(temporary) }, true);
+  renameSync(temporary, need.path);
+  rmSync(temporary, { force: true });
+}
+
+/** A second ago: any write from now on moves the mtime, so the file need not be hashed again next time. */
+function backdate(path: string): void {
+  const when = Date.now() / 1000 - 1;
+  utimesSync(path, when, when);
+}

@@ -1,0 +1,250 @@
+// The store: bytes by digest. Small files lie in the index, where they cost no sync of their own; others in
+// objects/ab/cdef…, read-only. New files lie in a folder of this process until the barrier has synced them, and are
+// renamed into place only then: so what is in objects/ is durable, always, and a record may point to it after a power
+// cut at any instant.
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Database } from '../db/database.ts';
+import { executableDigest, sha256 } from '../hash/digest.ts';
+import { livingOwner } from '../host/lock.ts';
+import { identify, isAlive } from '../host/process.ts';
+import { neighbour } from '../host/replace.ts';
+import { isYoung, statOrNull } from '../host/stat.ts';
+import type { Digest } from '../types.ts';
+
+/** Files up to this size go to the index: one page of LMDB. */
+export const SMALL_BYTES = 4000;
+
+export type Place =
+  | { readonly path: string }
+  | { readonly path: null; readonly bytes: Uint8Array; readonly executable: boolean };
+
+/** In a process' folder: names a folder that it counts on. */
+const BASE = 'base~';
+
+export interface Lease {
+  readonly path: string;
+  /** Not later than the first object it put in, or counts on. */
+  readonly sinceMs: number;
+  /** Folders that it counts on. */
+  readonly bases: readonly Digest[];
+}
+
+export interface Objects {
+  /** Where the bytes lie, or null. */
+  locate(digest: Digest): Place | null;
+  /**
+   * Whether the bytes are here. If so they may be pointed to after the next barrier: what another process has put in
+   * place, it may not have synced yet.
+   */
+  claim(digest: Digest): boolean;
+  holds(digest: Digest): boolean;
+  /**
+   * From now on, while this process lives, collection keeps what this folder leads to. False where a collection is under way,
+   * which may have decided before.
+   */
+  countOn(folder: Digest): boolean;
+  /** A path for a new file on the store's disk. */
+  temporary(): string;
+  /** Takes a finished temporary file as the bytes of `digest`. */
+  admit(digest: Digest, temporary: string): void;
+  admitSmall(digest: Digest, bytes: Uint8Array, executable: boolean): void;
+  /** Admitted and not yet in place. */
+  waiting(): ReadonlyMap<Digest, string>;
+  /** Puts synced files in place; returns the folders to sync. */
+  settle(synced: ReadonlyMap<Digest, string>): string[];
+  /** Other processes that have this store open to put something in it. */
+  leases(): readonly Lease[];
+  /** Moves a damaged object out of the way. */
+  quarantine(digest: Digest): void;
+  /** Takes a file or folder out of the way by one rename, and removes it meanwhile: half a removed one is never seen. */
+  discard(path: string): void;
+  /** Removes this process' temporary folder. */
+  close(): Promise<void>;
+}
+
+export function openObjects(dir: string, database: Database): Objects {
+  const root = join(dir, 'objects');
+  const aside = join(dir, 'damaged');
+  const temporaries = join(dir, 'tmp');
+  mkdirSync(root, { recursive: true });
+  mkdirSync(temporaries, { recursive: true });
+  sweep(temporaries);
+  const own = join(temporaries, temporaryName());
+  const waiting = new Map<Digest, string>();
+  const removals = new Set<Promise<void>>();
+  const claimed = new Set<string>();
+  let count = 0;
+
+  const place = (digest: Digest) => join(root, digest.slice(0, 2), digest.slice(2));
+  // The folder is also this process' lease: who collects garbage keeps what was claimed since the oldest living one.
+  let leased = false;
+  const lease = () => {
+    if (!leased) mkdirSync(own, { recursive: true });
+    leased = true;
+  };
+  const temporary = () => {
+    lease();
+    return join(own, String(count++));
+  };
+  const holds = (digest: Digest) => waiting.has(digest) || database.has('small', digest) || existsSync(place(digest));
+  return {
+    locate(digest) {
+      const pending = waiting.get(digest);
+      if (pending) return { path: pending };
+      const small = database.read('small', digest);
+      if (small) return { path: null, executable: small[0] === 1, bytes: small.subarray(1) };
+      const path = place(digest);
+      return existsSync(path) ? { path } : null;
+    },
+    holds,
+    claim(digest) {
+      if (waiting.has(digest)) return true;
+      lease();
+      const small = database.read('small', digest);
+      // Written again with the record that will point to it: collected meanwhile, it is back.
+      if (small) database.write('small', digest, small);
+      if (small) return true;
+      const path = place(digest);
+      const stat = statOrNull(path);
+      if (!stat || !markClaimed(path, stat)) return false;
+      if (isYoung(stat, Date.now())) claimed.add(dirname(path));
+      return true;
+    },
+    countOn(folder) {
+      lease();
+      writeFileSync(join(own, `${BASE}${folder}`), '');
+      return livingOwner(collectLock(dir)) === null;
+    },
+    temporary,
+    admit(digest, file) {
+      if (waiting.has(digest)) rmSync(file, { force: true });
+      else waiting.set(digest, file);
+    },
+    admitSmall(digest, bytes, executable) {
+      lease();
+      database.write('small', digest, Buffer.concat([Buffer.of(executable ? 1 : 0), bytes]));
+    },
+    waiting: () => waiting,
+    settle(synced) {
+      const folders = new Set(claimed);
+      claimed.clear();
+      for (const [digest, file] of synced) {
+        const path = place(digest);
+        moveInto(file, path, folders);
+        waiting.delete(digest);
+        folders.add(dirname(path));
+      }
+      return [...folders];
+    },
+    leases: () =>
+      readdirSync(temporaries)
+        .map((name) => ({ path: join(temporaries, name), ...leaseOf(name), bases: basesOf(join(temporaries, name)) }))
+        .filter(({ path, alive }) => alive && path !== own),
+    quarantine(digest) {
+      if (database.has('small', digest)) return database.write('small', digest, null);
+      mkdirSync(aside, { recursive: true });
+      try {
+        renameSync(place(digest), join(aside, digest));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    },
+    discard(path) {
+      const aside = moveAside(path, temporary());
+      const removal = rm(aside, { recursive: true, force: true }).finally(() => removals.delete(removal));
+      removals.add(removal);
+    },
+    async close() {
+      await Promise.allSettled(removals);
+      await rm(own, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Is what lies in the index under a digest what the digest says? */
+export function isSmall(digest: string, value: Buffer): boolean {
+  const bytes = sha256(value.subarray(1));
+  return digest === (value[0] === 1 ? executableDigest(bytes) : bytes);
+}
+
+function moveAside(path: string, aside: string): string {
+  try {
+    renameSync(path, aside);
+    return aside;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    const near = neighbour(path);
+    renameSync(path, near);
+    return near;
+  }
+}
+
+/** Its access time says that somebody counts on it, for who collects garbage. False: it was collected an instant ago. */
+function markClaimed(path: string, { mtimeMs }: { readonly mtimeMs: number }): boolean {
+  try {
+    utimesSync(path, Date.now() / 1000, mtimeMs / 1000);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    return true; // Another user's object in a shared cache: its own processes hold it.
+  }
+}
+
+function moveInto(temporary: string, path: string, folders: Set<string>): void {
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    folders.add(dirname(dirname(path)));
+    renameSync(temporary, path);
+  }
+  // A rename between two hard links to the same bytes does nothing and leaves the first name.
+  rmSync(temporary, { force: true });
+}
+
+function temporaryName(): string {
+  const { pid, started } = identify();
+  const random = Math.random().toString(36).slice(2);
+  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), random, Date.now()].join('~');
+}
+
+/** Of a process on another machine it cannot be told whether it lives: it is taken to. */
+function leaseOf(name: string): { readonly alive: boolean; readonly sinceMs: number } {
+  const [host, pid, started, , since] = name.split('~').map(decodeURIComponent);
+  const here = host === hostname();
+  const alive = started !== undefined && (!here || isAlive({ pid: Number(pid), started }));
+  return { alive, sinceMs: Number(since ?? 0) };
+}
+
+function basesOf(lease: string): Digest[] {
+  try {
+    return readdirSync(lease)
+      .filter((name) => name.startsWith(BASE))
+      .map((name) => name.slice(BASE.length) as Digest);
+  } catch {
+    return []; // It ended this instant.
+  }
+}
+
+/** Held by a collection of garbage. */
+export const collectLock = (dir: string) => join(dir, 'collect.lock');
+
+/** What killed processes of this machine left. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (leaseOf(name).alive || !name.includes('~')) continue;
+    rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** The disk (device) of what lies at a path or, where nothing lies, of the folder it would lie in. */
+export function deviceOf(path: string): number {
+  for (let at = path; ; at = dirname(at)) {
+    if (existsSync(at)) return statSync(at).dev;
+    if (at === dirname(at)) return -1;
+  }
+}

@@ -1,0 +1,153 @@
+// What is in a folder's tree, read by its digest from the index alone: the flat list of its files, and what changed
+// between two folders. Chunks that two folders share are never read.
+import type { Database } from '../db/database.ts';
+import { decodeChunk, decodeFolder, isTree, type Line } from '../hash/merkle.ts';
+import type { Digest } from '../types.ts';
+
+export interface FileLine {
+  /** Relative to the folder, forward slashes. */
+  readonly path: string;
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface Change {
+  readonly path: string;
+  readonly change: 'added' | 'removed' | 'changed';
+  /** Null where there was, or is, no such file. */
+  readonly before: Digest | null;
+  readonly after: Digest | null;
+  /** After or, of what was removed, before. */
+  readonly sizeBytes: number;
+}
+
+export interface Difference {
+  /** Number of files (and empty folders) that differ. */
+  readonly total: number;
+  readonly changes: Change[];
+}
+
+/**
+ * A node of the tree, if its bytes are what its digest says: files would be restored under wrong names by one that is not.
+ * Such a one goes, so that it is written again when it is next made.
+ */
+export function readTree(database: Database, digest: Digest): Buffer | null {
+  const value = database.read('trees', digest);
+  if (!value || isTree(digest, value)) return value;
+  database.write('trees', digest, null);
+  return null;
+}
+
+/** Lines of one folder, sorted; null when a node of the tree is not in the index. */
+export function linesOf(database: Database, folder: Digest): Line[] | null {
+  const head = readTree(database, folder);
+  return head && readChunks(database, decodeFolder(head).chunks);
+}
+
+function readChunks(database: Database, digests: Iterable<Digest>): Line[] | null {
+  const lines: Line[] = [];
+  for (const digest of digests) {
+    const chunk = readTree(database, digest);
+    if (!chunk) return null;
+    for (const line of decodeChunk(chunk)) lines.push(line);
+  }
+  return lines;
+}
+
+/** Every file beneath, sorted by code unit of the path; null when a part of the tree is not in the index. */
+export function filesOf(database: Database, folder: Digest): FileLine[] | null {
+  const files: FileLine[] = [];
+  const gather = (digest: Digest, prefix: string): boolean => {
+    const lines = linesOf(database, digest);
+    if (!lines) return false;
+    return lines.every((line) => {
+      const path = prefix + line.name;
+      if (line.folder) return gather(line.digest, `${path}/`);
+      files.push({ path, digest: line.digest, sizeBytes: line.sizeBytes });
+      return true;
+    });
+  };
+  if (!gather(folder, '')) return null;
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Null when one of the folders is not in the index. At most `limit` changes are listed, all are counted. */
+export function difference(database: Database, before: Digest, after: Digest, limit: number): Difference | null {
+  const found: Difference & { total: number } = { total: 0, changes: [] };
+  const complete = compare(database, before, after, '', limit, found);
+  return complete ? found : null;
+}
+
+type Tally = { total: number; readonly changes: Change[] };
+
+function compare(db: Database, before: Digest, after: Digest, prefix: string, limit: number, tally: Tally): boolean {
+  if (before === after) return true;
+  const heads = [readTree(db, before), readTree(db, after)];
+  if (!heads[0] || !heads[1]) return false;
+  const chunks = [new Set(decodeFolder(heads[0]).chunks), new Set(decodeFolder(heads[1]).chunks)] as const;
+  const old = readChunks(
+    db,
+    [...chunks[0]].filter((digest) => !chunks[1].has(digest)),
+  );
+  const now = readChunks(
+    db,
+    [...chunks[1]].filter((digest) => !chunks[0].has(digest)),
+  );
+  if (!old || !now) return false;
+  let from = 0;
+  for (let to = 0; from < old.length || to < now.length; ) {
+    const a = old[from];
+    const b = now[to];
+    if (a && b && a.name === b.name) {
+      if (!compareLines(db, a, b, prefix, limit, tally)) return false;
+      from++;
+      to++;
+    } else if (a && (!b || a.name < b.name)) {
+      if (!report(db, { before: a }, prefix, limit, tally)) return false;
+      from++;
+    } else {
+      if (!report(db, { after: b! }, prefix, limit, tally)) return false;
+      to++;
+    }
+  }
+  return true;
+}
+
+function compareLines(db: Database, a: Line, b: Line, prefix: string, limit: number, tally: Tally): boolean {
+  if (a.digest === b.digest && a.folder === b.folder) return true;
+  if (a.folder && b.folder) return compare(db, a.digest, b.digest, `${prefix}${a.name}/`, limit, tally);
+  if (!a.folder && !b.folder) return report(db, { before: a, after: b }, prefix, limit, tally);
+  return report(db, { before: a }, prefix, limit, tally) && report(db, { after: b }, prefix, limit, tally);
+}
+
+interface Sides {
+  readonly before?: Line;
+  readonly after?: Line;
+}
+
+function report(db: Database, { before, after }: Sides, prefix: string, limit: number, tally: Tally): boolean {
+  const line = (after ?? before)!;
+  const empty = line.folder && line.files === 0; // Told by its own name, since no file tells of it.
+  const path = prefix + line.name + (empty ? '/' : '');
+  if (!line.folder || empty) {
+    const change = !before ? 'added' : !after ? 'removed' : 'changed';
+    tally.total++;
+    if (tally.changes.length < limit) {
+      tally.changes.push({
+        path,
+        change,
+        before: before?.digest ?? null,
+        after: after?.digest ?? null,
+        sizeBytes: line.sizeBytes,
+      });
+    }
+    return true;
+  }
+  if (tally.changes.length >= limit) {
+    tally.total += line.files; // Counted without being read.
+    return true;
+  }
+  const lines = linesOf(db, line.digest);
+  const sides = (inner: Line): Sides => (after ? { after: inner } : { before: inner });
+  return lines?.every((inner) => report(db, sides(inner), `${path}/`, limit, tally)) ?? false;
+}
