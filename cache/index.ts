@@ -3,10 +3,10 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Collection, type CollectRequest, collect } from './artifact/collect.ts';
 import { newPublisher } from './artifact/commit.ts';
+import type { Shelf } from './artifact/parts.ts';
 import { restoreArtifact } from './artifact/restore.ts';
-import { type Shelf, saveArtifact } from './artifact/save.ts';
+import { saveArtifact } from './artifact/save.ts';
 import { type ArtifactDamage, artifactDamage, type Verification, verifyStore } from './artifact/verify.ts';
-import { type Counters, newCounters } from './counters.ts';
 import { openDatabase, type Write } from './db/database.ts';
 import type { Space } from './db/tables.ts';
 import { Unhashable } from './errors.ts';
@@ -14,20 +14,18 @@ import type { LinkOption } from './host/link.ts';
 import { newLooker } from './scan/scanner.ts';
 import { openObjects } from './store/objects.ts';
 import { type Difference, difference, type FileLine, filesOf } from './store/trees.ts';
-import type { Digest, Entry } from './types.ts';
+import { type Counters, type Digest, type Entry, newCounters } from './types.ts';
 
 export type { Collection, CollectRequest } from './artifact/collect.ts';
 export type { ArtifactDamage, Damaged, Verification } from './artifact/verify.ts';
-export type { Counters } from './counters.ts';
-export { StoreDamage } from './damage.ts';
 export type { Write } from './db/database.ts';
 export type { Space } from './db/tables.ts';
-export { Unhashable } from './errors.ts';
+export { StoreDamage, Unhashable } from './errors.ts';
 export { frame, hashValue, type Json, sha256 } from './hash/digest.ts';
 export { acquireLock, type Lock, type LockOptions, type LockOwner } from './host/lock.ts';
 export { DEAD, identify, isAlive, type ProcessId, processOf } from './host/process.ts';
 export type { Change, Difference, FileLine } from './store/trees.ts';
-export type { Digest, Entry, Key } from './types.ts';
+export type { Counters, Digest, Entry, Key } from './types.ts';
 
 export interface CacheOptions {
   /** Absolute: PROJECT/.dag, or DAG_CACHE. */

@@ -18,7 +18,7 @@ import { statOrNull } from '../host/stat.ts';
 import { collectLock } from '../store/objects.ts';
 import { readTree } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
-import type { Shelf } from './save.ts';
+import type { Shelf } from './parts.ts';
 import { forgetIncomplete } from './verify.ts';
 
 export interface CollectRequest {

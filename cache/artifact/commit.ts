@@ -3,7 +3,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Write } from '../db/database.ts';
 import { makeDurable } from '../host/fsync.ts';
-import type { Shelf } from './save.ts';
+import type { Shelf } from './parts.ts';
 
 export interface Publisher {
   commit(writes: readonly Write[]): Promise<void>;

@@ -1,16 +1,16 @@
 // Makes a path be an entry again, out of the store: only what differs is touched, and every byte is hashed on its way.
 import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { StoreDamage } from '../damage.ts';
-import { executableDigest, sha256 } from '../hash/digest.ts';
+import { smallDigest } from '../db/values.ts';
+import { StoreDamage } from '../errors.ts';
 import { type Hashed, type Job, transferAll } from '../hash/files.ts';
 import { chooseLink, type Link } from '../host/link.ts';
 import { neighbour, throughLink } from '../host/replace.ts';
-import { isExecutable, lstatOrNull, statOrNull } from '../host/stat.ts';
-import { deviceOf, type Place } from '../store/objects.ts';
+import { deviceOf, isExecutable, lstatOrNull, statOrNull } from '../host/stat.ts';
+import type { Place } from '../store/objects.ts';
 import { linesOf } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
-import type { Shelf } from './save.ts';
+import type { Shelf } from './parts.ts';
 
 interface Need {
   readonly digest: Digest;
@@ -116,8 +116,7 @@ async function fetchAll(shelf: Shelf, needs: readonly Need[]): Promise<void> {
 
 function writeSmall(shelf: Shelf, need: Need, small: Place & { path: null }, temporary: string): void {
   const hashedAtMs = Date.now();
-  const bytes = sha256(small.bytes);
-  const digest = small.executable ? executableDigest(bytes) : bytes;
+  const digest = smallDigest(small);
   if (digest !== need.digest) throw damaged(shelf, need, 'in the index');
   writeFileSync(temporary, small.bytes, { mode: small.executable ? 0o777 : 0o666, flag: 'wx' });
   backdate(temporary);

@@ -2,32 +2,17 @@
 // tree. The caller promises that nobody else writes to `staged` meanwhile.
 import { chmodSync, linkSync, rmSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import type { Counters } from '../counters.ts';
-import type { Database } from '../db/database.ts';
 import { type Hashed, type Job, transferAll } from '../hash/files.ts';
-import { chooseLink, type Link, type LinkOption } from '../host/link.ts';
+import { chooseLink, type Link } from '../host/link.ts';
 import { swap } from '../host/replace.ts';
 import { isExecutable, statOrNull, TICK_MS } from '../host/stat.ts';
-import type { Looker } from '../scan/scanner.ts';
-import { type Objects, SMALL_BYTES } from '../store/objects.ts';
+import { SMALL_BYTES } from '../store/objects.ts';
 import { difference, filesOf } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
+import type { Shelf } from './parts.ts';
 
 const WORTH_WAITING_BYTES = 8 * 2 ** 20;
 const FILES_AT_ONCE = 10_000;
-
-/** What saving and restoring work on. */
-export interface Shelf {
-  readonly database: Database;
-  readonly objects: Objects;
-  readonly looker: Looker;
-  readonly counters: Counters;
-  readonly link: LinkOption;
-  /** Folders that were saved whole; the next barrier says so in the index. */
-  readonly whole: Set<Digest>;
-  /** Called at each publishing step, for tests that stop there. */
-  onStep(step: string): void;
-}
 
 /**
  * Throws where nothing lies at `staged`, and what looking at it throws. `base`: what the artifact was before; of what it has in

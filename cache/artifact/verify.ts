@@ -3,13 +3,14 @@
 import { readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from '../db/database.ts';
+import { isSmall } from '../db/values.ts';
 import { type Hashed, type Job, transferAll } from '../hash/files.ts';
 import { isTree } from '../hash/merkle.ts';
 import { lstatOrNull, statOrNull } from '../host/stat.ts';
-import { isSmall, type Objects } from '../store/objects.ts';
+import type { Objects } from '../store/objects.ts';
 import { filesOf } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
-import type { Shelf } from './save.ts';
+import type { Shelf } from './parts.ts';
 
 export interface Verification {
   /** Files looked at, in objects/ and in the index. */

@@ -3,8 +3,8 @@
 // Not for network file systems: LMDB's lock lives in shared memory.
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { type Database as Lmdb, open, type RootDatabase } from 'lmdb';
-import type { Counters } from '../counters.ts';
 import { bootNumber } from '../host/process.ts';
+import type { Counters } from '../types.ts';
 import { countOf } from './lmdbFile.ts';
 import { enterIndex, suspectIndex } from './openGuard.ts';
 import { copyOfIndex } from './repair.ts';

@@ -15,10 +15,9 @@ import { basename, dirname, join } from 'node:path';
 import { type Database as Lmdb, open } from 'lmdb';
 import { isTree } from '../hash/merkle.ts';
 import { bootNumber } from '../host/process.ts';
-import { isSmall } from '../store/objects.ts';
 import { entriesOf, type IndexEntry } from './lmdbFile.ts';
 import { SPACES, TABLES } from './tables.ts';
-import { decodeJson } from './values.ts';
+import { decodeJson, isSmall } from './values.ts';
 
 const NAMES: readonly string[] = [...SPACES, ...TABLES];
 

@@ -5,9 +5,8 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { Counters } from '../counters.ts';
 import { isExecutable, type Stat } from '../host/stat.ts';
-import type { Digest } from '../types.ts';
+import type { Counters, Digest } from '../types.ts';
 import { executableDigest } from './digest.ts';
 
 export interface Job {

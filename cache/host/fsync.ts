@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { close, fsync, open, statSync } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Counters } from '../counters.ts';
+import type { Counters } from '../types.ts';
 
 const run = promisify(execFile);
 /** fsync of a small file costs 0.5 ms on a disk that is otherwise idle, starting `sync` some 3 ms. */

@@ -1,7 +1,7 @@
 // How bytes get from the work tree to the store and back: shared blocks (reflink) where the file system has them, else
 // a hard link to read-only bytes where the user cannot write them by accident, else a copy.
 import { constants, copyFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { deviceOf } from '../store/objects.ts';
+import { deviceOf } from './stat.ts';
 
 export type LinkOption = 'auto' | 'copy' | 'hardlink' | 'reflink';
 export type Link = 'copy' | 'hardlink' | 'reflink';

@@ -10,7 +10,8 @@
 //
 // A folder whose stat is the same has the same names in it, on the same conditions: adding, removing and renaming move its
 // times. It says nothing of the files, which are statted one by one.
-import { lstatSync, type Stats, statSync } from 'node:fs';
+import { existsSync, lstatSync, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** Times in milliseconds as doubles: 0.24 µs apart today, far finer than the clock that stamps files. */
 export interface Stat {
@@ -111,4 +112,12 @@ export function lstatOrNull(path: string): Stats | null {
 function nullOrThrow(error: unknown): null {
   if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return null;
   throw error;
+}
+
+/** The disk (device) of what lies at a path or, where nothing lies, of the folder it would lie in. */
+export function deviceOf(path: string): number {
+  for (let at = path; ; at = dirname(at)) {
+    if (existsSync(at)) return statSync(at).dev;
+    if (at === dirname(at)) return -1;
+  }
 }

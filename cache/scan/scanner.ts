@@ -1,11 +1,10 @@
 // What lies at a path now: from the memo of this process, else by stat against the index, else by hashing.
 import { availableParallelism } from 'node:os';
-import type { Counters } from '../counters.ts';
 import type { Database } from '../db/database.ts';
 import { type Hashed, hashFile, type Job, transferAll } from '../hash/files.ts';
 import { digestAt, EXECUTABLE, FOLDER, fileItem, find, packedFolders, RACY, YOUNG } from '../hash/listing.ts';
 import { isExecutable, isFolder, isRacy, isRacyOwn, isYoung, type Stat, statOrNull } from '../host/stat.ts';
-import type { Digest, Entry } from '../types.ts';
+import type { Counters, Digest, Entry } from '../types.ts';
 import { MANY_FILES, type Recheck, type Rechecked, startRecheck, toShared } from './parallelStat.ts';
 import { drop, type Folder, type Found, type Memo, newMemo, recall, remember } from './pathMemo.ts';
 import { freshFile, knownFiles, loadPacked, type PackedFolder, storeFile } from './statCache.ts';

@@ -2,7 +2,6 @@
 // is hashed, and only chunks that changed are written. A generator, so that one walk can run to its end at once (look)
 // or in slices between other work (warm). Links are followed: a link counts as what it points to.
 import { readdirSync, realpathSync, type Stats } from 'node:fs';
-import type { Counters } from '../counters.ts';
 import type { Database } from '../db/database.ts';
 import { Unhashable } from '../errors.ts';
 import {
@@ -17,6 +16,7 @@ import {
   setItem,
 } from '../hash/listing.ts';
 import { isFile, isFolder, isStamped, kindOf, lstatOrNull, type Stat, stampOf, statOrNull } from '../host/stat.ts';
+import type { Counters } from '../types.ts';
 import type { Rechecked } from './parallelStat.ts';
 import type { Folder } from './pathMemo.ts';
 import { loadPacked, restamp, storeFolder, unpackFolder, unpackLater } from './statCache.ts';

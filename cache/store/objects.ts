@@ -2,12 +2,12 @@
 // objects/ab/cdef…, read-only. New files lie in a folder of this process until the barrier has synced them, and are
 // renamed into place only then: so what is in objects/ is durable, always, and a record may point to it after a power
 // cut at any instant.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Database } from '../db/database.ts';
-import { executableDigest, sha256 } from '../hash/digest.ts';
+import { decodeSmall, encodeSmall } from '../db/values.ts';
 import { livingOwner } from '../host/lock.ts';
 import { identify, isAlive } from '../host/process.ts';
 import { neighbour } from '../host/replace.ts';
@@ -95,7 +95,7 @@ export function openObjects(dir: string, database: Database): Objects {
       const pending = waiting.get(digest);
       if (pending) return { path: pending };
       const small = database.read('small', digest);
-      if (small) return { path: null, executable: small[0] === 1, bytes: small.subarray(1) };
+      if (small) return { path: null, ...decodeSmall(small) };
       const path = place(digest);
       return existsSync(path) ? { path } : null;
     },
@@ -125,7 +125,7 @@ export function openObjects(dir: string, database: Database): Objects {
     },
     admitSmall(digest, bytes, executable) {
       lease();
-      database.write('small', digest, Buffer.concat([Buffer.of(executable ? 1 : 0), bytes]));
+      database.write('small', digest, encodeSmall({ bytes, executable }));
     },
     waiting: () => waiting,
     settle(synced) {
@@ -162,12 +162,6 @@ export function openObjects(dir: string, database: Database): Objects {
       await rm(own, { recursive: true, force: true });
     },
   };
-}
-
-/** Is what lies in the index under a digest what the digest says? */
-export function isSmall(digest: string, value: Buffer): boolean {
-  const bytes = sha256(value.subarray(1));
-  return digest === (value[0] === 1 ? executableDigest(bytes) : bytes);
 }
 
 function moveAside(path: string, aside: string): string {
@@ -238,13 +232,5 @@ function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (leaseOf(name).alive || !name.includes('~')) continue;
     rmSync(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-/** The disk (device) of what lies at a path or, where nothing lies, of the folder it would lie in. */
-export function deviceOf(path: string): number {
-  for (let at = path; ; at = dirname(at)) {
-    if (existsSync(at)) return statSync(at).dev;
-    if (at === dirname(at)) return -1;
   }
 }

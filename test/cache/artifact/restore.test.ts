@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { newCounters } from '../../../cache/counters.ts';
 import { openDatabase } from '../../../cache/db/database.ts';
 import { type Cache, type Entry, openCache, StoreDamage } from '../../../cache/index.ts';
+import { newCounters } from '../../../cache/types.ts';
 import { cacheIn, clockMoved, closeCache, plant, startChild, temporaryFolder } from '../rig.ts';
 
 /** Beyond what is kept in the index. */

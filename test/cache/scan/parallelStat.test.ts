@@ -3,11 +3,11 @@ import { chmodSync, lstatSync, renameSync, rmSync, symlinkSync, utimesSync, writ
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
-import { newCounters } from '../../../cache/counters.ts';
 import { type Database, openDatabase } from '../../../cache/db/database.ts';
 import { startRecheck, toShared } from '../../../cache/scan/parallelStat.ts';
 import { newLooker } from '../../../cache/scan/scanner.ts';
 import { loadPacked } from '../../../cache/scan/statCache.ts';
+import { newCounters } from '../../../cache/types.ts';
 import { clockMoved, plant, temporaryFolder } from '../rig.ts';
 
 const open: Database[] = [];
