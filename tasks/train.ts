@@ -4,17 +4,16 @@ import { writeFileSync } from 'node:fs';
 import * as z from 'zod';
 import { defineTask, InputError, type TaskContext } from '../engine/task.ts';
 import { CLASS_WEIGHTS, CLASSES } from './classes.ts';
-import { IDENTITY } from './learning/augment.ts';
-import { openPredictor } from './learning/device.ts';
-import { type Fit, fitNetwork } from './learning/fit.ts';
+import { openPredictor } from './learning/device/device.ts';
+import { isOutOfMemory } from './learning/device/outOfMemory.ts';
+import { IDENTITY } from './learning/loader/augment.ts';
 import { type LabelledImages, readFold, refuseLeak, refuseMissing } from './learning/loader/labels.ts';
 import { holdsHu, SUBDURAL_WINDOW } from './learning/loader/levels.ts';
 import { createLoader, type Loader, loaderWorkers } from './learning/loader/loader.ts';
-import { tooLarge } from './learning/memory.ts';
-import { isOutOfMemory } from './learning/outOfMemory.ts';
-import { modelParams, networkOf, picturesAtOnce, refinements, settingsOf } from './learning/params.ts';
-import { predict } from './learning/predictions.ts';
-import { writeSafetensors } from './learning/safetensors.ts';
+import { type Fit, fitNetwork } from './learning/training/fit.ts';
+import { tooLarge } from './learning/training/memory.ts';
+import { modelParams, networkOf, picturesAtOnce, refinements, settingsOf } from './learning/training/params.ts';
+import { predict } from './learning/training/predictions.ts';
 import {
   createTrainer,
   exportOnnx,
@@ -22,8 +21,9 @@ import {
   type Tensors,
   type Trainer,
   type TrainerOptions,
-} from './learning/trainer.ts';
-import { initialFromFile } from './learning/weights.ts';
+} from './learning/training/trainer.ts';
+import { writeSafetensors } from './learning/weights/safetensors.ts';
+import { initialFromFile } from './learning/weights/weights.ts';
 import { writePredictions } from './tables/predictions.ts';
 
 export { loadImages } from './learning/loader/worker.ts';

@@ -1,6 +1,6 @@
 // What a device does in a training: one step on vectors that it keeps. Each lowering has its own (onnx/stepper.ts,
 // tfjs/stepper.ts); trainer.ts knows no more of devices than this.
-import type { Layout } from './flat.ts';
+import type { Layout } from './models/flat.ts';
 import type { ModelSpec } from './models/models.ts';
 import type { Mask } from './models/network.ts';
 import type { AdamW } from './onnx/adamw.ts';

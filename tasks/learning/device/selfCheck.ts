@@ -1,12 +1,12 @@
 // Whether a device trains as the CPU does: one small step on both, the gradient of every parameter compared. A device that
 // is wrong is usually wrong without a word.
 
-import { pack } from './flat.ts';
-import { initialise } from './models/models.ts';
-import { hostNumbers } from './onnx/adamw.ts';
-import type { Predictor } from './onnx/predictor.ts';
-import { createRandom } from './random.ts';
-import type { StepPlan, Stepper, Vectors } from './stepper.ts';
+import { pack } from '../models/flat.ts';
+import { initialise } from '../models/models.ts';
+import { hostNumbers } from '../onnx/adamw.ts';
+import type { Predictor } from '../onnx/predictor.ts';
+import { createRandom } from '../random.ts';
+import type { StepPlan, Stepper, Vectors } from '../stepper.ts';
 
 /** Of a tensor's largest gradient: devices may round differently (TF32 keeps ten bits), what is wrong is wrong by much more. */
 const TOLERANCE = 0.02;

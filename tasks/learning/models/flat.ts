@@ -1,7 +1,7 @@
 // Many named tensors as one flat vector: a training step hands the runtime three large vectors instead of a thousand
 // small ones, and a checkpoint names them again.
-import { type Shape, sizeOf } from './graph/graph.ts';
-import type { Tensors } from './models/models.ts';
+import { type Shape, sizeOf } from '../graph/graph.ts';
+import type { Tensors } from './models.ts';
 
 export interface Slot {
   readonly name: string;

@@ -1,8 +1,9 @@
 // Reverse-mode differentiation: walks the graph backwards and adds, by each operation's own rule, the nodes that compute
 // the gradients. Only paths that lead to something asked for are followed (never into the images).
+
+import { type Graph, type Node, reachable, sameShape } from '../graph/graph.ts';
 import { gateShift, scaleShift } from '../ops/channel.ts';
 import { add } from '../ops/elementwise.ts';
-import { type Graph, type Node, reachable, sameShape } from './graph.ts';
 
 /**
  * dL/dx for every x of `wanted`, in the same order, as new nodes of the graph. `loss` has one element.

@@ -1,17 +1,17 @@
 // The door of learning: a trainer that takes batches and gives losses, the export of what it learnt, and a predictor.
 // Same weights, data, seed and threads give the same bits, whatever happens around; `state` and `load` carry everything.
-import { openDevice } from './device.ts';
-import { type Layout, pack, unpack } from './flat.ts';
-import { initialise, type ModelSpec, type Tensors } from './models/models.ts';
-import type { Mask } from './models/network.ts';
-import { type AdamW, hostNumbers } from './onnx/adamw.ts';
-import type { Predictor } from './onnx/predictor.ts';
-import { createRandom, type Random, resumeRandom } from './random.ts';
-import type { StepPlan, Stepper, Vectors } from './stepper.ts';
+import { openDevice } from '../device/device.ts';
+import { type Layout, pack, unpack } from '../models/flat.ts';
+import { initialise, type ModelSpec, type Tensors } from '../models/models.ts';
+import type { Mask } from '../models/network.ts';
+import { type AdamW, hostNumbers } from '../onnx/adamw.ts';
+import type { Predictor } from '../onnx/predictor.ts';
+import { createRandom, type Random, resumeRandom } from '../random.ts';
+import type { StepPlan, Stepper, Vectors } from '../stepper.ts';
 
-export { type Arch, initialise, type ModelSpec, type TensorData, type Tensors } from './models/models.ts';
-export { exportOnnx } from './onnx/export.ts';
-export { createPredictor, type Predictor } from './onnx/predictor.ts';
+export { type Arch, initialise, type ModelSpec, type TensorData, type Tensors } from '../models/models.ts';
+export { exportOnnx } from '../onnx/export.ts';
+export { createPredictor, type Predictor } from '../onnx/predictor.ts';
 
 export interface TrainerOptions {
   model: ModelSpec;

@@ -1,9 +1,9 @@
 // Weights from elsewhere (a PyTorch checkpoint saved as safetensors) made to fit a network: names and shapes are compared,
 // a classifier for other classes is left as it was drawn, and everything that did not match is said by name.
-import { InputError } from '../../engine/task.ts';
-import { shownPath } from '../tables/csv.ts';
-import { buildModel, type ModelSpec, type Tensors } from './models/models.ts';
-import { legacyForm, presentForm } from './models/seresnext.ts';
+import { InputError } from '../../../engine/task.ts';
+import { shownPath } from '../../tables/csv.ts';
+import { buildModel, type ModelSpec, type Tensors } from '../models/models.ts';
+import { legacyForm, presentForm } from '../models/seresnext.ts';
 import { readSafetensors } from './safetensors.ts';
 
 export interface Fitted {

@@ -1,6 +1,6 @@
 // Too little memory for a batch of a training: the batch that fits is found by trying.
-import { InputError } from '../../engine/task.ts';
-import { isOutOfMemory } from './outOfMemory.ts';
+import { InputError } from '../../../engine/task.ts';
+import { isOutOfMemory } from '../device/outOfMemory.ts';
 import { createTrainer, type TrainerOptions } from './trainer.ts';
 
 /** What to tell the user: how many images do fit, found by halving and taking one step each time. */

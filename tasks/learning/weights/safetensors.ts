@@ -2,9 +2,9 @@
 // Format: https://huggingface.co/docs/safetensors. Small enough to own; every length and offset is checked before it is used,
 // because such files come from elsewhere.
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { InputError } from '../../engine/task.ts';
-import { shownPath } from '../tables/csv.ts';
-import type { Tensors } from './trainer.ts';
+import { InputError } from '../../../engine/task.ts';
+import { shownPath } from '../../tables/csv.ts';
+import type { Tensors } from '../training/trainer.ts';
 
 export interface SafetensorsFile {
   /** In the order of their bytes in the file, values as float32. */

@@ -1,7 +1,7 @@
 // The training loss: binary cross-entropy with logits, weighted by class, mean over the batch.
-import type { Graph, Node } from './graph/graph.ts';
-import { constant, mul, softplus, sub } from './ops/elementwise.ts';
-import { sum } from './ops/matrix.ts';
+import type { Graph, Node } from '../graph/graph.ts';
+import { constant, mul, softplus, sub } from './elementwise.ts';
+import { sum } from './matrix.ts';
 
 /**
  * Σ over samples n and classes k of weight[k]/Σweight · (softplus(z) - z·y) / N: logits z and labels y (N,K) → (1).

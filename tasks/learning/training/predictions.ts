@@ -1,10 +1,10 @@
 // Predicted probabilities for a list of images: the mean over networks and views, in one pass over the files.
-import { InputError, type TaskContext } from '../../engine/task.ts';
-import { CLASSES } from '../classes.ts';
-import type { Predictions } from '../tables/predictions.ts';
-import type { View } from './augment.ts';
-import type { Load } from './loader/loader.ts';
-import { isOutOfMemory } from './outOfMemory.ts';
+import { InputError, type TaskContext } from '../../../engine/task.ts';
+import { CLASSES } from '../../classes.ts';
+import type { Predictions } from '../../tables/predictions.ts';
+import { isOutOfMemory } from '../device/outOfMemory.ts';
+import type { View } from '../loader/augment.ts';
+import type { Load } from '../loader/loader.ts';
 
 /** A network in inference mode; what `createPredictor` gives. */
 export interface Network {

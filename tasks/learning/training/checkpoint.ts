@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import path from 'node:path';
-import { readSafetensors, writeSafetensors } from './safetensors.ts';
+import { readSafetensors, writeSafetensors } from '../weights/safetensors.ts';
 import type { Tensors, Trainer } from './trainer.ts';
 
 export type TrainerState = Awaited<ReturnType<Trainer['state']>>;

@@ -1,17 +1,17 @@
 // Which device trains: what was asked for, or the first that is there, works, and computes what the CPU computes.
 // `auto` looks for a GPU only where the engine gave the node one: others may be using it, and probing costs seconds.
 import { existsSync } from 'node:fs';
-import { InputError } from '../../engine/task.ts';
-import { shownPath } from '../tables/csv.ts';
-import type { ModelSpec, Tensors } from './models/models.ts';
-import { exportOnnx } from './onnx/export.ts';
-import { createPredictor, type Predictor } from './onnx/predictor.ts';
-import { blockSize } from './onnx/probe.ts';
-import { createOnnxStepper, type OnnxOptions } from './onnx/stepper.ts';
+import { InputError } from '../../../engine/task.ts';
+import { shownPath } from '../../tables/csv.ts';
+import type { ModelSpec, Tensors } from '../models/models.ts';
+import { exportOnnx } from '../onnx/export.ts';
+import { createPredictor, type Predictor } from '../onnx/predictor.ts';
+import { blockSize } from '../onnx/probe.ts';
+import { createOnnxStepper, type OnnxOptions } from '../onnx/stepper.ts';
+import type { StepPlan, Stepper } from '../stepper.ts';
+import { loadTensorFlow } from '../tfjs/load.ts';
+import { createTfjsPredictor, createTfjsStepper } from '../tfjs/stepper.ts';
 import { disagreement, predictsOtherwise, smallPlan } from './selfCheck.ts';
-import type { StepPlan, Stepper } from './stepper.ts';
-import { loadTensorFlow } from './tfjs/load.ts';
-import { createTfjsPredictor, createTfjsStepper } from './tfjs/stepper.ts';
 
 export interface Device {
   /** What was chosen, and why not the others, in one line. */

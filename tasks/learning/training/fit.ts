@@ -4,15 +4,15 @@
 // bit for bit, because order, augmentation and learning rate depend on (seed, epoch, image) and not on the past.
 import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { InputError, type TaskContext } from '../../engine/task.ts';
-import { CLASSES, type ClassName } from '../classes.ts';
-import { auc, weightedLogLoss } from '../metrics.ts';
-import { some } from '../tables/labels.ts';
-import { IDENTITY } from './augment.ts';
+import { InputError, type TaskContext } from '../../../engine/task.ts';
+import { CLASSES, type ClassName } from '../../classes.ts';
+import { auc, weightedLogLoss } from '../../metrics.ts';
+import { some } from '../../tables/labels.ts';
+import { IDENTITY } from '../loader/augment.ts';
+import type { LabelledImages } from '../loader/labels.ts';
+import type { Load, Request } from '../loader/loader.ts';
+import { ORDER, randomStream, shuffled } from '../loader/random.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
-import type { LabelledImages } from './loader/labels.ts';
-import type { Load, Request } from './loader/loader.ts';
-import { ORDER, randomStream, shuffled } from './loader/random.ts';
 import { chunks, sigmoid } from './predictions.ts';
 import type { Tensors, Trainer } from './trainer.ts';
 

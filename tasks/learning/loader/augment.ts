@@ -1,7 +1,8 @@
 // Flip, rotation, crop and resize as one affine warp, sampled once. Training, validation and test-time views all go through
 // the same sampler, so a network never meets a resampling that it was not trained on.
-import type { RgbImage } from './loader/png.ts';
-import type { Random } from './random.ts';
+
+import type { Random } from '../random.ts';
+import type { RgbImage } from './png.ts';
 
 /** A box in source pixels. */
 export interface Box {
