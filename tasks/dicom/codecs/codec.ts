@@ -1,7 +1,6 @@
 // The table of codecs. They load when the first file needs them, and a codec whose WebAssembly crashed is loaded anew, for its
 // memory is in no state that one can rely on.
-import type { CodecName } from '../syntax.ts';
-import { type Decode, isCrash } from './frame.ts';
+import { type CodecName, type Decode, isCrash } from './frame.ts';
 
 const loaders: Readonly<Record<CodecName, () => Promise<Decode>>> = {
   rle: async () => (await import('./rle.ts')).decodeRle,

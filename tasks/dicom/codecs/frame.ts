@@ -1,5 +1,7 @@
 // What a codec is: the compressed bytes of one greyscale frame to its samples; and what every codec refuses.
 
+export type CodecName = 'rle' | 'jpeg' | 'jpegLs' | 'jpeg2000' | 'htj2k';
+
 /** What the header promises; a stream that says otherwise is refused before anything is allocated for it. */
 export interface Frame {
   readonly rows: number;

@@ -4,10 +4,10 @@ import { openDevice } from '../device/device.ts';
 import { type Layout, pack, unpack } from '../models/flat.ts';
 import { initialise, type ModelSpec, type Tensors } from '../models/models.ts';
 import type { Mask } from '../models/network.ts';
-import { type AdamW, hostNumbers } from '../onnx/adamw.ts';
+import { hostNumbers } from '../onnx/adamw.ts';
 import type { Predictor } from '../onnx/predictor.ts';
 import { createRandom, type Random, resumeRandom } from '../random.ts';
-import type { StepPlan, Stepper, Vectors } from '../stepper.ts';
+import type { AdamW, StepPlan, Stepper, Vectors } from '../stepper.ts';
 
 export { type Arch, initialise, type ModelSpec, type TensorData, type Tensors } from '../models/models.ts';
 export { exportOnnx } from '../onnx/export.ts';

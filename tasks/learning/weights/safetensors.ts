@@ -4,7 +4,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { InputError } from '../../../engine/task.ts';
 import { shownPath } from '../../tables/csv.ts';
-import type { Tensors } from '../training/trainer.ts';
+import type { Tensors } from '../models/models.ts';
 
 export interface SafetensorsFile {
   /** In the order of their bytes in the file, values as float32. */
