@@ -12,7 +12,7 @@ import { precisionRecallPlot, rocPlot } from './plots/roc.ts';
 import { drawSvg } from './plots/svg.ts';
 import { readCard } from './report/card.ts';
 import type { EnsembleFit, Example, Findings, ModelFindings, Pictures, Plots } from './report/findings.ts';
-import { readHistories, readJson } from './report/history.ts';
+import { readHistories } from './report/history.ts';
 import { byModel, patientsOf, readBalances, shortDigest, valuesFor } from './report/inputs.ts';
 import { operatingPoint } from './report/operating.ts';
 import { reportPage } from './report/page.ts';
@@ -22,6 +22,7 @@ import { truthOf } from './report/sheets.ts';
 import type { SmoothingFit } from './smoothing/fit.ts';
 import type { Draws } from './statistics/draws.ts';
 import { imageLosses, lossChange } from './statistics/losses.ts';
+import { readJson } from './tables/json.ts';
 import { labelsOf, readLabels } from './tables/labels.ts';
 import { readPredictions } from './tables/predictions.ts';
 
