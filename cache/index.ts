@@ -1,9 +1,9 @@
-// The door of the cache: look at files and folders, save and restore them, keep records. Knows nothing of nodes.
+// The door of the cache: scan files and folders, save and restore them, keep records. Knows nothing of nodes.
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Collection, type CollectRequest, collect } from './artifact/collect.ts';
-import { newPublisher } from './artifact/commit.ts';
-import type { Shelf } from './artifact/parts.ts';
+import { newCommitter } from './artifact/commit.ts';
+import type { CacheParts } from './artifact/parts.ts';
 import { restoreArtifact } from './artifact/restore.ts';
 import { saveArtifact } from './artifact/save.ts';
 import { type ArtifactDamage, artifactDamage, type Verification, verifyStore } from './artifact/verify.ts';
@@ -11,7 +11,7 @@ import { openDatabase, type Write } from './db/database.ts';
 import type { Space } from './db/tables.ts';
 import { Unhashable } from './errors.ts';
 import type { LinkOption } from './host/link.ts';
-import { newLooker } from './scan/scanner.ts';
+import { newScanner } from './scan/scanner.ts';
 import { openObjects } from './store/objects.ts';
 import { type Difference, difference, type FileLine, filesOf } from './store/trees.ts';
 import { type Counters, type Digest, type Entry, newCounters } from './types.ts';
@@ -34,7 +34,7 @@ export interface CacheOptions {
   readonly link?: LinkOption;
   /** Counts reads, stats, hashes and writes into this. */
   readonly counters?: Counters;
-  /** Told of every publishing step (stored, swapped, synced, placed, durable, recorded): tests stop the process there. */
+  /** Told of every step of saving and committing (stored, swapped, synced, placed, durable, recorded): tests stop the process there. */
   readonly onStep?: (step: string) => void;
 }
 
@@ -48,12 +48,12 @@ export interface Cache {
    * What lies at the absolute path, by the stat cache; only what changed is hashed. Null when nothing is there.
    * Remembered until `forget`. Throws `Unhashable` on dangling links, loops of links, sockets, and folders that may not be read.
    */
-  look(path: string): Entry | null;
-  /** Hashes in parallel, and in slices, what `look` would have to hash one by one. */
+  scan(path: string): Entry | null;
+  /** Hashes in parallel, and in slices, what `scan` would have to hash one by one. */
   warm(paths: readonly string[]): Promise<void>;
-  /** The path, or anything above or beneath it, changed: the next `look` stats again. */
+  /** The path, or anything above or beneath it, changed: the next `scan` stats again. */
   forget(path: string): void;
-  /** Stats again, past the memory of `look`: does the path hold anything but `entry` now? */
+  /** Stats again, past the memory of `scan`: does the path hold anything but `entry` now? */
   changedSince(path: string, entry: Entry): boolean;
   /**
    * As `changedSince`, and also: was a file there written after the instant (milliseconds since 1970)? Then its bytes may have
@@ -93,7 +93,7 @@ export interface Cache {
   /** Drops records, then what no record leads to; safe beside running builds. */
   collect(request: CollectRequest): Promise<Collection>;
   /** Does the work while no other process has this cache open, nor can open it; false, and nothing, where one has. */
-  alone(work: () => void): boolean;
+  withExclusiveAccess(work: () => void): boolean;
   /** The other processes that have this cache open, or may have: for a person. */
   users(): string[];
   close(): Promise<void>;
@@ -110,15 +110,23 @@ export function openCache(options: CacheOptions): Cache {
   const counters = options.counters ?? newCounters();
   const database = openDatabase(join(dir, 'index.mdb'), counters);
   const objects = openObjects(dir, database);
-  const looker = newLooker(database, counters);
+  const scanner = newScanner(database, counters);
   const onStep = options.onStep ?? (() => {});
-  const shelf: Shelf = { database, objects, looker, counters, link: options.link ?? 'auto', whole: new Set(), onStep };
-  const publisher = newPublisher(shelf);
+  const parts: CacheParts = {
+    database,
+    objects,
+    scanner,
+    counters,
+    link: options.link ?? 'auto',
+    whole: new Set(),
+    onStep,
+  };
+  const committer = newCommitter(parts);
 
   const touchedSince: Cache['touchedSince'] = (path, entry, sinceMs) => {
-    const now = lookOrNull(() => looker.lookAgain(path, sinceMs));
+    const now = scanOrNull(() => scanner.rescan(path, sinceMs));
     if (now?.entry?.kind !== entry.kind || now.entry.digest !== entry.digest) {
-      looker.forget(path);
+      scanner.forget(path);
       return 'changed';
     }
     return now.written ? 'touched' : null;
@@ -127,12 +135,12 @@ export function openCache(options: CacheOptions): Cache {
     dir,
     counters,
     repaired: database.repaired,
-    alone: database.alone,
+    withExclusiveAccess: database.withExclusiveAccess,
     users: database.users,
-    look: looker.look,
-    forget: looker.forget,
+    scan: scanner.scan,
+    forget: scanner.forget,
     async warm(paths) {
-      await looker.warm(paths);
+      await scanner.warm(paths);
       await database.flush();
     },
     changedSince: (path, entry) => touchedSince(path, entry, Number.POSITIVE_INFINITY) !== null,
@@ -142,22 +150,22 @@ export function openCache(options: CacheOptions): Cache {
         ? filesOf(database, entry.digest)
         : [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }],
     diff: (before, after, limit = DIFF_LIMIT) => difference(database, before, after, limit),
-    save: (staged, target, base) => saveArtifact(shelf, staged, target, base),
+    save: (staged, target, base) => saveArtifact(parts, staged, target, base),
     has: (entry) =>
       entry.kind === 'folder'
-        ? shelf.whole.has(entry.digest) || database.has('stored', entry.digest)
+        ? parts.whole.has(entry.digest) || database.has('stored', entry.digest)
         : objects.holds(entry.digest),
-    restore: (entry, target) => restoreArtifact(shelf, entry, target),
+    restore: (entry, target) => restoreArtifact(parts, entry, target),
     get: (space, id) => database.get(space, id),
     refresh: database.refresh,
     ids: (space) => database.keys(space),
-    verify: (onProgress = () => {}) => verifyStore(shelf, dir, onProgress),
-    damage: (entry, path) => artifactDamage(shelf, entry, path),
-    collect: (request) => collect(shelf, dir, request),
+    verify: (onProgress = () => {}) => verifyStore(parts, dir, onProgress),
+    damage: (entry, path) => artifactDamage(parts, entry, path),
+    collect: (request) => collect(parts, dir, request),
     put: (space, id, value) => database.put(space, id, value),
-    commit: (writes) => publisher.commit(writes),
+    commit: (writes) => committer.commit(writes),
     async close() {
-      await publisher.commit([]);
+      await committer.commit([]);
       await objects.close();
       await database.close();
     },
@@ -165,9 +173,9 @@ export function openCache(options: CacheOptions): Cache {
 }
 
 /** What cannot be hashed is not what was. */
-function lookOrNull<T>(look: () => T): T | null {
+function scanOrNull<T>(scan: () => T): T | null {
   try {
-    return look();
+    return scan();
   } catch (error) {
     if (error instanceof Unhashable) return null;
     throw error;

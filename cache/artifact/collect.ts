@@ -1,10 +1,10 @@
 // Collection of garbage: drops the records it is told to, then removes every object that no record left leads to.
 //
 // Safe beside running builds, without stopping them. A build counts on an object before its record says so, so what is
-// new or was claimed since the oldest living build began stays, whoever leads to it: a build that finds bytes it needs
-// in the store sets their access time (`claim`), and an object that was moved out of the way for removal is looked at
-// once more and put back when it was claimed in between. Small files lie in the index without times: they are removed
-// only when no build lives, inside one write transaction; a build writes what it claims again with its record.
+// new or was retained since the oldest living build began stays, whoever leads to it: a build that finds bytes it needs
+// in the store sets their access time (`retain`), and an object that was moved out of the way for removal is looked at
+// once more and put back when it was retained in between. Small files lie in the index without times: they are removed
+// only when no build lives, inside one write transaction; a build writes what it retains again with its record.
 //
 // Locks: one of its own (collect.lock, against a second collection), then LMDB's writer lock; builds hold only the
 // latter, for one transaction, so there is no circle. The project's run lock is never taken.
@@ -18,7 +18,7 @@ import { statOrNull } from '../host/stat.ts';
 import { collectLock } from '../store/objects.ts';
 import { readTree } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
-import type { Shelf } from './parts.ts';
+import type { CacheParts } from './parts.ts';
 import { forgetIncomplete } from './verify.ts';
 
 export interface CollectRequest {
@@ -48,23 +48,23 @@ export interface Collection {
 /** Clocks of files lag behind the wall clock by up to two kernel ticks. */
 const SLACK_MS = 20;
 
-export async function collect(shelf: Shelf, dir: string, request: CollectRequest): Promise<Collection> {
+export async function collect(parts: CacheParts, dir: string, request: CollectRequest): Promise<Collection> {
   const lock = await acquireLock(collectLock(dir), { onWait: request.onWait });
   try {
-    return await collectLocked(shelf, dir, request);
+    return await collectLocked(parts, dir, request);
   } finally {
     lock.release();
   }
 }
 
-async function collectLocked(shelf: Shelf, dir: string, request: CollectRequest): Promise<Collection> {
-  const { database } = shelf;
+async function collectLocked(parts: CacheParts, dir: string, request: CollectRequest): Promise<Collection> {
+  const { database } = parts;
   await database.flush();
   const began = Date.now();
-  const builds = shelf.objects.leases();
+  const builds = parts.objects.leases();
   const cutoffMs = Math.min(began, ...builds.map(({ sinceMs }) => sinceMs)) - SLACK_MS;
   const doomed = new Set(request.drop);
-  const reachable = reach(shelf, request, (id) => !doomed.has(id));
+  const reachable = reach(parts, request, (id) => !doomed.has(id));
 
   const found = sortObjects(dir, reachable, cutoffMs);
   const smalls = (database.keys('small') as Digest[]).filter((digest) => !reachable.has(digest));
@@ -82,9 +82,9 @@ async function collectLocked(shelf: Shelf, dir: string, request: CollectRequest)
     builds: builds.map(({ sinceMs, path }) => ({ since: new Date(sinceMs).toISOString(), lease: path })),
   };
   if (request.dryRun) return outcome;
-  const stillReachable = await dropFromIndex(shelf, request, doomed);
+  const stillReachable = await dropFromIndex(parts, request, doomed);
   const garbage = found.garbage.filter(({ digest }) => !stillReachable.has(digest));
-  const removed = removeObjects(shelf, dir, garbage, cutoffMs);
+  const removed = removeObjects(parts, dir, garbage, cutoffMs);
   if (removed.size > 0) forgetIncomplete(database, (digest) => removed.has(digest));
   await database.flush();
   return outcome;
@@ -95,15 +95,15 @@ async function collectLocked(shelf: Shelf, dir: string, request: CollectRequest)
  * records left lead to.
  */
 async function dropFromIndex(
-  shelf: Shelf,
+  parts: CacheParts,
   request: CollectRequest,
   doomed: ReadonlySet<string>,
 ): Promise<ReadonlySet<Digest>> {
-  const { database, objects } = shelf;
+  const { database, objects } = parts;
   let reachable: ReadonlySet<Digest> = new Set();
   await database.exclusively((remove) => {
     const dropped = new Set([...doomed].filter((id) => request.mayDrop(id)));
-    reachable = reach(shelf, request, (id) => !dropped.has(id));
+    reachable = reach(parts, request, (id) => !dropped.has(id));
     for (const id of dropped) remove('records', id);
     if (objects.leases().length > 0) return;
     for (const digest of database.keys('small') as Digest[]) if (!reachable.has(digest)) remove('small', digest);
@@ -112,7 +112,11 @@ async function dropFromIndex(
 }
 
 /** Every file's digest that a record leads to, or a folder that a running build counts on; Merkle nodes that folders share are read once. */
-function reach({ database, objects }: Shelf, request: CollectRequest, keeps: (id: string) => boolean): Set<Digest> {
+function reach(
+  { database, objects }: CacheParts,
+  request: CollectRequest,
+  keeps: (id: string) => boolean,
+): Set<Digest> {
   const files = new Set<Digest>();
   const seen = new Set<Digest>();
   const visit = (folder: Digest): void => {
@@ -129,7 +133,7 @@ function reach({ database, objects }: Shelf, request: CollectRequest, keeps: (id
       }
     }
   };
-  for (const { bases } of objects.leases()) for (const base of bases) visit(base);
+  for (const { folders } of objects.leases()) for (const folder of folders) visit(folder);
   for (const id of database.keys('records')) {
     if (!keeps(id)) continue;
     for (const entry of request.entriesOf(database.get('records', id))) {
@@ -168,8 +172,8 @@ function sortObjects(dir: string, reachable: ReadonlySet<Digest>, cutoffMs: numb
   return found;
 }
 
-function removeObjects(shelf: Shelf, dir: string, garbage: readonly Garbage[], cutoffMs: number): Set<Digest> {
-  const aside = shelf.objects.temporary();
+function removeObjects(parts: CacheParts, dir: string, garbage: readonly Garbage[], cutoffMs: number): Set<Digest> {
+  const aside = parts.objects.temporary();
   const removed = new Set<Digest>();
   for (const { path, digest } of garbage) {
     try {
@@ -177,8 +181,8 @@ function removeObjects(shelf: Shelf, dir: string, garbage: readonly Garbage[], c
     } catch {
       continue; // Gone, or not ours to remove.
     }
-    // A rename leaves the access time: claimed since we looked, it goes back.
-    if (wasClaimed(statOrNull(aside), cutoffMs)) renameSync(aside, path);
+    // A rename leaves the access time: retained since we looked, it goes back.
+    if (wasRetained(statOrNull(aside), cutoffMs)) renameSync(aside, path);
     else {
       rmSync(aside, { force: true });
       removed.add(digest);
@@ -195,4 +199,4 @@ function removeObjects(shelf: Shelf, dir: string, garbage: readonly Garbage[], c
   return removed;
 }
 
-const wasClaimed = (stat: Stats | null, cutoffMs: number) => stat !== null && stat.atimeMs >= cutoffMs;
+const wasRetained = (stat: Stats | null, cutoffMs: number) => stat !== null && stat.atimeMs >= cutoffMs;

@@ -1,11 +1,11 @@
-// Publishing, the durable order: bytes synced where they lie, renamed into the store, the folders synced, then records
+// Committing, the durable order: bytes synced where they lie, renamed into the store, the folders synced, then records
 // in one synced transaction. Commits that come while another is under way share the next one.
 import { setTimeout } from 'node:timers/promises';
 import type { Write } from '../db/database.ts';
 import { makeDurable } from '../host/fsync.ts';
-import type { Shelf } from './parts.ts';
+import type { CacheParts } from './parts.ts';
 
-export interface Publisher {
+export interface Committer {
   commit(writes: readonly Write[]): Promise<void>;
 }
 
@@ -18,20 +18,20 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-export function newPublisher(shelf: Shelf): Publisher {
+export function newCommitter(parts: CacheParts): Committer {
   let waiters: Waiter[] = [];
   let running = false;
   let lastMs = Number.NEGATIVE_INFINITY;
 
-  async function publish(writes: readonly Write[]): Promise<void> {
-    const whole = [...shelf.whole];
-    await settle(shelf);
+  async function record(writes: readonly Write[]): Promise<void> {
+    const whole = [...parts.whole];
+    await placeObjects(parts);
     for (const digest of whole) {
-      shelf.whole.delete(digest);
-      shelf.database.write('stored', digest, Buffer.alloc(1));
+      parts.whole.delete(digest);
+      parts.database.write('stored', digest, Buffer.alloc(1));
     }
-    await shelf.database.flush(writes);
-    shelf.onStep('recorded');
+    await parts.database.flush(writes);
+    parts.onStep('recorded');
   }
 
   async function drain(): Promise<void> {
@@ -43,7 +43,7 @@ export function newPublisher(shelf: Shelf): Publisher {
       const group = waiters;
       waiters = [];
       try {
-        await publish(group.flatMap((waiter) => waiter.writes));
+        await record(group.flatMap((waiter) => waiter.writes));
         for (const waiter of group) waiter.resolve();
       } catch (error) {
         for (const waiter of group) waiter.reject(error);
@@ -62,13 +62,13 @@ export function newPublisher(shelf: Shelf): Publisher {
 }
 
 /** Files in the work tree are not synced: the stat cache trusts young ones only until the next boot, the store has them. */
-async function settle(shelf: Shelf): Promise<void> {
-  const { objects, counters } = shelf;
+async function placeObjects(parts: CacheParts): Promise<void> {
+  const { objects, counters } = parts;
   const bytes = new Map(objects.waiting());
   await makeDurable([...bytes.values()], counters);
-  shelf.onStep('synced');
-  const folders = objects.settle(bytes);
-  shelf.onStep('placed');
+  parts.onStep('synced');
+  const folders = objects.place(bytes);
+  parts.onStep('placed');
   await makeDurable(folders, counters);
-  shelf.onStep('durable');
+  parts.onStep('durable');
 }

@@ -7,10 +7,10 @@ import { type Hashed, type Job, transferAll } from '../hash/files.ts';
 import { chooseLink, type Link } from '../host/link.ts';
 import { neighbour, throughLink } from '../host/replace.ts';
 import { deviceOf, isExecutable, lstatOrNull, statOrNull } from '../host/stat.ts';
-import type { Place } from '../store/objects.ts';
+import type { Content } from '../store/objects.ts';
 import { linesOf } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
-import type { Shelf } from './parts.ts';
+import type { CacheParts } from './parts.ts';
 
 interface Need {
   readonly digest: Digest;
@@ -19,113 +19,113 @@ interface Need {
 }
 
 /** Throws `StoreDamage` where an object is missing or altered; what was restored by then stays. */
-export async function restoreArtifact(shelf: Shelf, entry: Entry, path: string): Promise<void> {
-  const { looker } = shelf;
-  looker.forget(path);
+export async function restoreArtifact(parts: CacheParts, entry: Entry, path: string): Promise<void> {
+  const { scanner } = parts;
+  scanner.forget(path);
   const target = throughLink(path);
-  await prepare(shelf, target);
+  await prepare(parts, target);
   const needs: Need[] = [];
   mkdirSync(dirname(target), { recursive: true });
   try {
-    if (entry.kind === 'folder') planFolder(shelf, entry.digest, target, needs);
-    else planFile(shelf, entry, target, needs);
-    await fetchAll(shelf, needs).catch((error) => {
+    if (entry.kind === 'folder') planFolder(parts, entry.digest, target, needs);
+    else planFile(parts, entry, target, needs);
+    await fetchAll(parts, needs).catch((error) => {
       // A commit moved an object from its temporary place into the store meanwhile: it is found there.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      return fetchAll(shelf, needs);
+      return fetchAll(parts, needs);
     });
   } catch (error) {
-    if (error instanceof StoreDamage) forgetWhole(shelf, entry.digest);
+    if (error instanceof StoreDamage) forgetWhole(parts, entry.digest);
     throw error;
   } finally {
-    looker.forget(target);
-    looker.forget(path);
+    scanner.forget(target);
+    scanner.forget(path);
   }
 }
 
-function forgetWhole(shelf: Shelf, digest: Digest): void {
-  shelf.whole.delete(digest);
-  shelf.database.write('stored', digest, null);
+function forgetWhole(parts: CacheParts, digest: Digest): void {
+  parts.whole.delete(digest);
+  parts.database.write('stored', digest, null);
 }
 
 /** Looks at what lies there. What cannot be looked at (a dangling link, a socket) cannot be what we want: it goes. */
-async function prepare(shelf: Shelf, target: string): Promise<void> {
-  shelf.looker.forget(target);
+async function prepare(parts: CacheParts, target: string): Promise<void> {
+  parts.scanner.forget(target);
   try {
-    await shelf.looker.warm([target]);
-    shelf.looker.look(target);
+    await parts.scanner.warm([target]);
+    parts.scanner.scan(target);
   } catch {
-    remove(shelf, target);
+    remove(parts, target);
   }
 }
 
-function planFile(shelf: Shelf, file: { digest: Digest; sizeBytes: number }, path: string, needs: Need[]): void {
-  const here = shelf.looker.look(path);
+function planFile(parts: CacheParts, file: { digest: Digest; sizeBytes: number }, path: string, needs: Need[]): void {
+  const here = parts.scanner.scan(path);
   if (here?.kind === 'file' && here.digest === file.digest) return;
-  if (here?.kind === 'folder') shelf.objects.discard(path);
+  if (here?.kind === 'folder') parts.objects.removeLater(path);
   needs.push({ digest: file.digest, path, sizeBytes: file.sizeBytes });
 }
 
 /** Makes the folders, removes what is not in them, and lists the files that must come. */
-function planFolder(shelf: Shelf, digest: Digest, path: string, needs: Need[]): void {
-  const lines = linesOf(shelf.database, digest);
+function planFolder(parts: CacheParts, digest: Digest, path: string, needs: Need[]): void {
+  const lines = linesOf(parts.database, digest);
   if (!lines) throw new StoreDamage(digest, `tree ${digest}`, 'missing');
-  const here = shelf.looker.look(path);
+  const here = parts.scanner.scan(path);
   if (here?.kind === 'folder' && here.digest === digest) return;
-  makeFolder(shelf, path);
+  makeFolder(parts, path);
   const wanted = new Set(lines.map((line) => line.name));
-  for (const name of readdirSync(path)) if (!wanted.has(name)) remove(shelf, `${path}/${name}`);
+  for (const name of readdirSync(path)) if (!wanted.has(name)) remove(parts, `${path}/${name}`);
   for (const line of lines) {
     const inner = `${path}/${line.name}`;
-    if (line.folder) planFolder(shelf, line.digest, inner, needs);
-    else planFile(shelf, line, inner, needs);
+    if (line.folder) planFolder(parts, line.digest, inner, needs);
+    else planFile(parts, line, inner, needs);
   }
 }
 
 /** An inner link to a folder is replaced, not written through: what it points to is somebody else's. */
-function makeFolder(shelf: Shelf, path: string): void {
+function makeFolder(parts: CacheParts, path: string): void {
   const here = lstatOrNull(path);
   if (here?.isDirectory()) return;
-  if (here) remove(shelf, path);
+  if (here) remove(parts, path);
   mkdirSync(path, { recursive: true });
 }
 
-function remove(shelf: Shelf, path: string): void {
-  if (lstatOrNull(path)?.isDirectory()) shelf.objects.discard(path);
+function remove(parts: CacheParts, path: string): void {
+  if (lstatOrNull(path)?.isDirectory()) parts.objects.removeLater(path);
   else rmSync(path, { force: true });
-  shelf.looker.forget(path);
+  parts.scanner.forget(path);
 }
 
-async function fetchAll(shelf: Shelf, needs: readonly Need[]): Promise<void> {
+async function fetchAll(parts: CacheParts, needs: readonly Need[]): Promise<void> {
   if (needs.length === 0) return;
-  const near = deviceOf(needs[0]!.path) === deviceOf(shelf.objects.temporary());
-  const temporary = (need: Need) => (near ? shelf.objects.temporary() : neighbour(need.path));
+  const near = deviceOf(needs[0]!.path) === deviceOf(parts.objects.temporary());
+  const temporary = (need: Need) => (near ? parts.objects.temporary() : neighbour(need.path));
   const large: { need: Need; object: string }[] = [];
   for (const need of needs) {
-    const place = shelf.objects.locate(need.digest);
+    const place = parts.objects.locate(need.digest);
     if (!place) throw new StoreDamage(need.digest, need.digest, 'missing');
-    if (place.path === null) writeSmall(shelf, need, place, temporary(need));
+    if (place.path === null) writeSmall(parts, need, place, temporary(need));
     else large.push({ need, object: place.path });
   }
   if (large.length === 0) return;
-  const link = chooseLink(shelf.link, large[0]!.need.path, shelf.objects.temporary);
+  const link = chooseLink(parts.link, large[0]!.need.path, parts.objects.temporary);
   const jobs = large.map(({ need, object }) => jobFor(need, object, link, temporary(need)));
-  const hashed = await transferAll(jobs, shelf.counters);
-  for (const [at, { need }] of large.entries()) putInPlace(shelf, need, jobs[at]!, hashed[at]!, temporary(need));
+  const hashed = await transferAll(jobs, parts.counters);
+  for (const [at, { need }] of large.entries()) putInPlace(parts, need, jobs[at]!, hashed[at]!, temporary(need));
 }
 
-function writeSmall(shelf: Shelf, need: Need, small: Place & { path: null }, temporary: string): void {
+function writeSmall(parts: CacheParts, need: Need, small: Content & { path: null }, temporary: string): void {
   const hashedAtMs = Date.now();
   const digest = smallDigest(small);
-  if (digest !== need.digest) throw damaged(shelf, need, 'in the index');
+  if (digest !== need.digest) throw damaged(parts, need, 'in the index');
   writeFileSync(temporary, small.bytes, { mode: small.executable ? 0o777 : 0o666, flag: 'wx' });
   backdate(temporary);
-  shelf.looker.hint({ digest, stat: statSync(temporary), hashedAtMs, torn: false, bytes: null }, true);
+  parts.scanner.hint({ digest, stat: statSync(temporary), hashedAtMs, torn: false, bytes: null }, true);
   renameSync(temporary, need.path);
 }
 
-function damaged(shelf: Shelf, need: Need, path: string): StoreDamage {
-  shelf.objects.quarantine(need.digest);
+function damaged(parts: CacheParts, need: Need, path: string): StoreDamage {
+  parts.objects.quarantine(need.digest);
   return new StoreDamage(need.digest, path, 'altered');
 }
 
@@ -137,15 +137,15 @@ function jobFor(need: Need, object: string, link: Link, temporary: string): Job 
   return { ...job, copy: { to: temporary, mode, reflink: link === 'reflink' } };
 }
 
-function putInPlace(shelf: Shelf, need: Need, job: Job, hashed: Hashed, spare: string): void {
+function putInPlace(parts: CacheParts, need: Need, job: Job, hashed: Hashed, spare: string): void {
   if (hashed.digest !== need.digest) {
     if (job.copy) rmSync(job.copy.to, { force: true });
-    throw damaged(shelf, need, job.path);
+    throw damaged(parts, need, job.path);
   }
   const temporary = job.copy?.to ?? spare;
   if (job.copy) backdate(temporary);
   else linkSync(job.path, temporary);
-  shelf.looker.hint({ ...hashed, stat: statSync(temporary) }, true);
+  parts.scanner.hint({ ...hashed, stat: statSync(temporary) }, true);
   renameSync(temporary, need.path);
   rmSync(temporary, { force: true });
 }

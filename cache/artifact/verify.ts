@@ -10,7 +10,7 @@ import { lstatOrNull, statOrNull } from '../host/stat.ts';
 import type { Objects } from '../store/objects.ts';
 import { filesOf } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
-import type { Shelf } from './parts.ts';
+import type { CacheParts } from './parts.ts';
 
 export interface Verification {
   /** Files looked at, in objects/ and in the index. */
@@ -35,14 +35,14 @@ const BATCH = 512;
 
 /** Safe beside builds: a damaged object is moved to damaged/, and whoever needs it runs its node again. */
 export async function verifyStore(
-  shelf: Shelf,
+  parts: CacheParts,
   dir: string,
   onProgress: (objects: number) => void,
 ): Promise<Verification> {
   const damaged: Damaged[] = [];
   let [objects, bytes] = [0, 0];
   for (const batch of batches(join(dir, 'objects'))) {
-    const hashed = await hashEach(shelf, batch);
+    const hashed = await hashEach(parts, batch);
     for (const [at, job] of batch.entries()) {
       if (hashed[at]?.digest !== job.digest) damaged.push({ digest: job.digest, place: job.path });
       bytes += job.sizeBytes;
@@ -50,18 +50,18 @@ export async function verifyStore(
     objects += batch.length;
     onProgress(objects);
   }
-  for (const digest of shelf.database.keys('small') as Digest[]) {
-    const value = shelf.database.read('small', digest);
+  for (const digest of parts.database.keys('small') as Digest[]) {
+    const value = parts.database.read('small', digest);
     if (!value) continue;
     objects++;
     bytes += value.length - 1;
     if (!isSmall(digest, value)) damaged.push({ digest, place: 'index' });
   }
-  for (const { digest } of damaged) shelf.objects.quarantine(digest);
-  const trees = damagedTrees(shelf);
-  for (const digest of trees) shelf.database.write('trees', digest, null);
-  forgetIncomplete(shelf.database, lostFrom(shelf.objects));
-  await shelf.database.flush();
+  for (const { digest } of damaged) parts.objects.quarantine(digest);
+  const trees = damagedTrees(parts);
+  for (const digest of trees) parts.database.write('trees', digest, null);
+  forgetIncomplete(parts.database, lostFrom(parts.objects));
+  await parts.database.flush();
   return { objects, bytes, damaged: [...damaged, ...trees.map((digest) => ({ digest, place: 'index' }))] };
 }
 
@@ -83,12 +83,12 @@ function* batches(root: string): Generator<ObjectJob[]> {
 }
 
 /** Null for what cannot be read: a disk that gives an error for a file is damage of that file, not of the others. */
-async function hashEach(shelf: Shelf, jobs: readonly Job[]): Promise<(Hashed | null)[]> {
+async function hashEach(parts: CacheParts, jobs: readonly Job[]): Promise<(Hashed | null)[]> {
   try {
-    return await transferAll(jobs, shelf.counters);
+    return await transferAll(jobs, parts.counters);
   } catch {
     const one = (job: Job) =>
-      transferAll([job], shelf.counters).then(
+      transferAll([job], parts.counters).then(
         ([hashed]) => hashed!,
         () => null,
       );
@@ -98,7 +98,7 @@ async function hashEach(shelf: Shelf, jobs: readonly Job[]): Promise<(Hashed | n
   }
 }
 
-function damagedTrees({ database }: Shelf): Digest[] {
+function damagedTrees({ database }: CacheParts): Digest[] {
   return (database.keys('trees') as Digest[]).filter((digest) => {
     const value = database.read('trees', digest);
     return value !== null && !isTree(digest, value);
@@ -126,11 +126,11 @@ function lostFrom(objects: Objects): (digest: Digest) => boolean {
  * How what lies at `path` differs from the entry, by its bytes; null when the entry's own tree is lost. Altered files
  * are touched, so that the stat cache does not go on believing in them.
  */
-export async function artifactDamage(shelf: Shelf, entry: Entry, path: string): Promise<ArtifactDamage[] | null> {
+export async function artifactDamage(parts: CacheParts, entry: Entry, path: string): Promise<ArtifactDamage[] | null> {
   const wanted =
     entry.kind === 'file'
       ? [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }]
-      : filesOf(shelf.database, entry.digest);
+      : filesOf(parts.database, entry.digest);
   if (!wanted) return null;
   const placed = (inner: string) => (inner === '' ? path : join(path, inner));
   const here = wanted.filter((file) => statOrNull(placed(file.path))?.isFile());
@@ -141,7 +141,7 @@ export async function artifactDamage(shelf: Shelf, entry: Entry, path: string): 
   for (let start = 0; start < here.length; start += BATCH) {
     const batch = here.slice(start, start + BATCH);
     const hashed = await hashEach(
-      shelf,
+      parts,
       batch.map((file) => ({ path: placed(file.path), sizeBytes: file.sizeBytes })),
     );
     for (const [at, file] of batch.entries()) {
@@ -151,7 +151,7 @@ export async function artifactDamage(shelf: Shelf, entry: Entry, path: string): 
     }
   }
   if (entry.kind === 'folder') damage.push(...extraFiles(path, new Set(wanted.map((file) => file.path))));
-  if (damage.length > 0) shelf.looker.forget(path);
+  if (damage.length > 0) parts.scanner.forget(path);
   return damage;
 }
 

@@ -14,8 +14,8 @@ import { decodeJson, encodeJson } from './values.ts';
 export interface Database {
   /** A damaged index was found and replaced: what to tell a person. */
   readonly repaired: string | null;
-  /** See `Health`. */
-  alone(work: () => void): boolean;
+  /** See `OpenGuard`. */
+  withExclusiveAccess(work: () => void): boolean;
   users(): string[];
   /** Of this boot of the machine, to be kept with what is true only until the next. */
   readonly boot: number;
@@ -50,7 +50,7 @@ const MAX_ID = 1800;
 
 export function openDatabase(path: string, counters: Counters): Database {
   const openedMs = performance.now();
-  const health = enterIndex(path);
+  const guard = enterIndex(path);
   const root: RootDatabase = open({ path, maxDbs: 16 });
   const stores = new Map<string, Lmdb>();
   for (const name of [...SPACES, ...TABLES]) stores.set(name, root.openDB({ name, encoding: 'binary' }));
@@ -111,9 +111,9 @@ export function openDatabase(path: string, counters: Counters): Database {
   };
 
   return {
-    repaired: health.repaired,
-    alone: health.alone,
-    users: health.users,
+    repaired: guard.repaired,
+    withExclusiveAccess: guard.withExclusiveAccess,
+    users: guard.users,
     boot: bootNumber(),
     get: parsed,
     put: set,
@@ -168,7 +168,7 @@ export function openDatabase(path: string, counters: Counters): Database {
     async close() {
       if (recorded && isCopyDue(path, (performance.now() - openedMs) / 1000)) await copyIndex(root, path);
       await root.close();
-      health.leave();
+      guard.leave();
     },
   };
 }

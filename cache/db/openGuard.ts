@@ -15,11 +15,11 @@ import { bootNumber, identify, isAlive } from '../host/process.ts';
 import { faultOf, headFault } from './lmdbFile.ts';
 import { rebuildIndex, removeUnfinishedCopies } from './repair.ts';
 
-export interface Health {
+export interface OpenGuard {
   /** What was found and done, for a person; null when the index was whole or is new. */
   readonly repaired: string | null;
   /** Does the work while nobody else has the index open, nor can open it; false, and nothing, where somebody has. */
-  alone(work: () => void): boolean;
+  withExclusiveAccess(work: () => void): boolean;
   /** The others that have the index open, or may have: for a person. */
   users(): string[];
   /** The index is closed in good order. */
@@ -37,16 +37,16 @@ const PAUSE_MS = 10;
 const PATIENCE_MS = 5000;
 
 /** What belongs to one index. */
-interface Place {
+interface IndexFiles {
   readonly index: string;
   readonly open: string;
   readonly lock: string;
 }
 
 /** To be called before LMDB opens `index`. Throws `IndexInUse` when it is damaged and others have it open. */
-export function enterIndex(index: string): Health {
+export function enterIndex(index: string): OpenGuard {
   const dir = dirname(index);
-  const place: Place = { index, open: join(dir, 'open'), lock: join(dir, 'repair.lock') };
+  const place: IndexFiles = { index, open: join(dir, 'open'), lock: join(dir, 'repair.lock') };
   mkdirSync(place.open, { recursive: true });
   const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -55,8 +55,8 @@ export function enterIndex(index: string): Health {
     const leave = () => rmSync(mine, { force: true });
     const repaired = enter(place, mine);
     if (repaired !== false) {
-      const alone = (work: () => void) => workAlone(place, mine, work);
-      return { repaired, alone, users: () => usersOf(place.open, mine), leave };
+      const withExclusiveAccess = (work: () => void) => workExclusively(place, mine, work);
+      return { repaired, withExclusiveAccess, users: () => usersOf(place.open, mine), leave };
     }
     leave();
     if (performance.now() > untilMs) tellHindrance(place);
@@ -65,7 +65,7 @@ export function enterIndex(index: string): Health {
 }
 
 /** False: not now. */
-function enter(place: Place, mine: string): string | null | false {
+function enter(place: IndexFiles, mine: string): string | null | false {
   if (livingOwner(place.lock) !== null) return false;
   if (readMarkers(place.open, mine).dead.length === 0 && faultAtHead(place.index) === null) return null;
   const lock = tryLock(place.lock);
@@ -82,7 +82,7 @@ function faultAtHead(index: string): string | null {
 }
 
 /** A repair by a living process of this machine is waited for. */
-function tellHindrance({ index, open, lock }: Place): void {
+function tellHindrance({ index, open, lock }: IndexFiles): void {
   const repairer = livingOwner(lock);
   if (repairer?.host === hostname()) return;
   if (repairer)
@@ -118,7 +118,7 @@ export function suspectIndex(index: string): void {
   }
 }
 
-function repairAlone({ index, open }: Place, mine: string): string | null | false {
+function repairAlone({ index, open }: IndexFiles, mine: string): string | null | false {
   const { dead, living } = readMarkers(open, mine);
   const fault = faultAtHead(index);
   // They work with it: what died left nothing that hinders them. The markers stay for who has it alone.
@@ -130,7 +130,7 @@ function repairAlone({ index, open }: Place, mine: string): string | null | fals
   return repaired;
 }
 
-function workAlone({ open, lock: path }: Place, mine: string, work: () => void): boolean {
+function workExclusively({ open, lock: path }: IndexFiles, mine: string, work: () => void): boolean {
   const lock = tryLock(path);
   if (!lock) return false;
   try {

@@ -17,7 +17,7 @@ const LINE = 51;
 const CHUNK_DOMAIN = Buffer.from('dag chunk 1\n');
 const FOLDER_DOMAIN = Buffer.from('dag folder 1\n');
 
-export interface Line {
+export interface TreeLine {
   readonly name: string;
   readonly folder: boolean;
   readonly executable: boolean;
@@ -71,8 +71,8 @@ export function encodeChunk(listing: Listing, start: number, end: number): Buffe
   return out;
 }
 
-export function decodeChunk(chunk: Buffer): Line[] {
-  const lines: Line[] = [];
+export function decodeChunk(chunk: Buffer): TreeLine[] {
+  const lines: TreeLine[] = [];
   let cursor = 0;
   while (cursor < chunk.length) {
     const length = chunk.readUInt16LE(cursor + 1);

@@ -6,16 +6,16 @@ import { lstatOrNull } from './stat.ts';
 
 /**
  * `staged` becomes `target`; the same path twice is nothing to do. A folder cannot be renamed over another, so for it
- * there is an instant in which nothing lies at `target`. `discard` takes the old one out of the way.
+ * there is an instant in which nothing lies at `target`. `removeOld` takes the old one out of the way.
  */
-export function swap(staged: string, target: string, discard: (path: string) => void): void {
+export function replace(staged: string, target: string, removeOld: (path: string) => void): void {
   if (staged === target) return;
   const place = throughLink(target);
   mkdirSync(dirname(place), { recursive: true });
   const old = lstatOrNull(place);
   const fresh = lstatOrNull(staged);
   if (!fresh) throw new Error(`nothing lies at ${staged}: there is nothing to save`);
-  if (old && (old.isDirectory() || fresh.isDirectory())) discard(place);
+  if (old && (old.isDirectory() || fresh.isDirectory())) removeOld(place);
   try {
     renameSync(staged, place);
   } catch (error) {

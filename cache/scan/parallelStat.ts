@@ -13,15 +13,15 @@ const SLICE_MS = 10;
 /** A thread that was ended from outside leaves its chunk undone: then it is done without. */
 const LOST_MS = 5000;
 
-export interface Rechecked {
+export interface Restatted {
   readonly packed: PackedFolder;
   /** For each line: 1 is a file with the stats that it had when it was hashed. Anything else has to be looked at. */
   readonly fresh: Uint8Array;
 }
 
-export interface Recheck {
+export interface ParallelStat {
   /** Resolves when every line of the folder was asked for; undefined for a folder that was not among those given. */
-  of(path: string): Promise<Rechecked | undefined>;
+  of(path: string): Promise<Restatted | undefined>;
   close(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ interface Shared {
 }
 
 /** The chunks of these folders lie in shared memory. */
-export function startRecheck(folders: ReadonlyMap<string, PackedFolder>, boot: number): Recheck {
+export function startParallelStat(folders: ReadonlyMap<string, PackedFolder>, boot: number): ParallelStat {
   const { shared, placed } = share(folders, boot);
   const counts = new Int32Array(shared.counts);
   const threads = Math.min(MAX_THREADS, availableParallelism()) - 1;
@@ -77,7 +77,7 @@ export function toShared(chunk: Buffer): Buffer {
   return copy;
 }
 
-function share(folders: ReadonlyMap<string, PackedFolder>, boot: number): { shared: Shared; placed: Rechecked[] } {
+function share(folders: ReadonlyMap<string, PackedFolder>, boot: number): { shared: Shared; placed: Restatted[] } {
   const jobs: Job[] = [];
   const opened = [0];
   const starts: number[] = [];

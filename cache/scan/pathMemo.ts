@@ -18,14 +18,14 @@ interface MemoNode {
   parts: Map<string, MemoNode> | null;
 }
 
-export interface Memo {
+export interface PathMemo {
   readonly root: MemoNode;
   /** The folder of the last file, where nothing is remembered of it or above: its other files mostly come next. */
   lastFolder: string;
   last: MemoNode | null;
 }
 
-export function newMemo(): Memo {
+export function newPathMemo(): PathMemo {
   return { root: { found: null, parts: null }, lastFolder: '', last: null };
 }
 
@@ -33,7 +33,7 @@ export function newMemo(): Memo {
  * The remembered answer for a path, or the nearest remembered ancestor and the parts that are left beneath it.
  * Null when neither is known.
  */
-export function recall(memo: Memo, path: string): { found: Found; rest: readonly string[] } | null {
+export function recall(memo: PathMemo, path: string): { found: Found; rest: readonly string[] } | null {
   const name = nameInLast(memo, path);
   if (name !== null) {
     const found = memo.last!.parts?.get(name)?.found;
@@ -51,7 +51,7 @@ export function recall(memo: Memo, path: string): { found: Found; rest: readonly
   return best;
 }
 
-export function remember(memo: Memo, path: string, found: Found): void {
+export function remember(memo: PathMemo, path: string, found: Found): void {
   const name = nameInLast(memo, path);
   if (name !== null && found !== 'missing' && 'file' in found) {
     child(memo.last!, name).found = found;
@@ -82,7 +82,7 @@ function keepFolders(node: MemoNode): void {
   }
 }
 
-export function drop(memo: Memo, path: string): void {
+export function drop(memo: PathMemo, path: string): void {
   memo.last = null;
   let node: MemoNode | undefined = memo.root;
   for (const part of split(path)) {
@@ -105,7 +105,7 @@ function child(node: MemoNode, part: string): MemoNode {
 }
 
 /** The last part of a path right beneath the last folder, else null. */
-function nameInLast(memo: Memo, path: string): string | null {
+function nameInLast(memo: PathMemo, path: string): string | null {
   const { lastFolder } = memo;
   if (!memo.last || lastFolder === '' || !path.startsWith(lastFolder) || path.indexOf('/', lastFolder.length) >= 0)
     return null;

@@ -5,8 +5,8 @@ import { type Hashed, hashFile, type Job, transferAll } from '../hash/files.ts';
 import { digestAt, EXECUTABLE, FOLDER, fileItem, find, packedFolders, RACY, YOUNG } from '../hash/listing.ts';
 import { isExecutable, isFolder, isRacy, isRacyOwn, isYoung, type Stat, statOrNull } from '../host/stat.ts';
 import type { Counters, Digest, Entry } from '../types.ts';
-import { MANY_FILES, type Recheck, type Rechecked, startRecheck, toShared } from './parallelStat.ts';
-import { drop, type Folder, type Found, type Memo, newMemo, recall, remember } from './pathMemo.ts';
+import { MANY_FILES, type ParallelStat, type Restatted, startParallelStat, toShared } from './parallelStat.ts';
+import { drop, type Folder, type Found, newPathMemo, type PathMemo, recall, remember } from './pathMemo.ts';
 import { freshFile, knownFiles, loadPacked, type PackedFolder, storeFile } from './statCache.ts';
 import { folderId, refuseOddFile, type Walk, type Walking, walkFolder } from './walk.ts';
 
@@ -14,16 +14,16 @@ import { folderId, refuseOddFile, type Walk, type Walking, walkFolder } from './
  * `written`: the times of a file there say so. A time in the future was given to it (by an archive, say) and says nothing, nor
  * does the ctime of a file with several links: whoever linked it moved that.
  */
-export interface Again {
+export interface Rescan {
   readonly entry: Entry | null;
   readonly written: boolean;
 }
 
-export interface Looker {
-  look(path: string): Entry | null;
-  /** As `look`, past the memo: everything is statted again. The memo is left alone. */
-  lookAgain(path: string, sinceMs: number): Again;
-  /** Hashes what `look` would have to hash, in parallel and in slices. */
+export interface Scanner {
+  scan(path: string): Entry | null;
+  /** As `scan`, past the memo: everything is statted again. The memo is left alone. */
+  rescan(path: string, sinceMs: number): Rescan;
+  /** Hashes what `scan` would have to hash, in parallel and in slices. */
   warm(paths: readonly string[]): Promise<void>;
   /** The files beneath that the stat cache cannot answer for, with their sizes. */
   unknown(path: string): Promise<Job[]>;
@@ -41,8 +41,8 @@ interface Digested {
 }
 
 /** `manyFiles`: from here on known files are asked for on threads. */
-export function newLooker(database: Database, counters: Counters, manyFiles = MANY_FILES): Looker {
-  const memo = newMemo();
+export function newScanner(database: Database, counters: Counters, manyFiles = MANY_FILES): Scanner {
+  const memo = newPathMemo();
   const hints = new Map<string, { hashed: Hashed; own: boolean }>();
 
   const fromHint = (stat: Stat): Digested | null => {
@@ -74,7 +74,7 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
     digest,
   });
 
-  const lookAtFile = (path: string, stat: Stat, digest: Walk['digest']): Found | null => {
+  const scanFile = (path: string, stat: Stat, digest: Walk['digest']): Found | null => {
     const known = freshFile(database, path, stat);
     if (known) return { file: fileEntry(known, stat.size) };
     const found = digest(path, stat);
@@ -95,14 +95,14 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
     if (!stat) return 'missing';
     if (!isFolder(stat)) {
       refuseOddFile(path, stat);
-      return lookAtFile(path, stat, digest);
+      return scanFile(path, stat, digest);
     }
     const folder = yield* walkFolder(walk(digest, useMemo, seen), path, { stat, takenMs }, [folderId(stat)]);
     return folder && { folder };
   }
 
   /** Null where it is not worth its threads. */
-  function recheckMany(paths: readonly string[]): Recheck | null {
+  function statMany(paths: readonly string[]): ParallelStat | null {
     const unseen = paths.filter((path) => !recall(memo, path));
     const files = unseen.reduce((sum, path) => sum + knownFiles(database, path), 0);
     if (files < manyFiles || availableParallelism() < 2) return null;
@@ -114,14 +114,14 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
       for (const chunk of packed.packed) for (const name of packedFolders(chunk)) gather(`${path}/${name}`);
     };
     for (const path of unseen) gather(path);
-    return startRecheck(folders, database.boot);
+    return startParallelStat(folders, database.boot);
   }
 
-  async function visit(paths: readonly string[], digest: Walk['digest'], recheck: Recheck | null): Promise<void> {
+  async function visit(paths: readonly string[], digest: Walk['digest'], parallel: ParallelStat | null): Promise<void> {
     let sliceStart = performance.now();
     for (const path of paths) {
       if (recall(memo, path)) continue;
-      const found = await inSlices(discover(path, digest, true), recheck);
+      const found = await inSlices(discover(path, digest, true), parallel);
       if (found) remember(memo, path, found);
       if (performance.now() - sliceStart < SLICE_MS) continue;
       await new Promise(setImmediate);
@@ -130,7 +130,7 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
   }
 
   /** Looks at what the stat cache can answer for, and lists the rest. */
-  async function collect(paths: readonly string[], recheck: Recheck | null): Promise<Job[]> {
+  async function collect(paths: readonly string[], parallel: ParallelStat | null): Promise<Job[]> {
     const jobs: Job[] = [];
     const later: Walk['digest'] = (path, stat) => {
       const known = fromHint(stat);
@@ -138,24 +138,27 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
       jobs.push({ path, sizeBytes: stat.size, mtimeMs: stat.mtimeMs });
       return null;
     };
-    await visit(paths, later, recheck);
+    await visit(paths, later, parallel);
     return jobs;
   }
 
-  async function rechecking<T>(paths: readonly string[], work: (recheck: Recheck | null) => Promise<T>): Promise<T> {
-    const recheck = recheckMany(paths);
-    return work(recheck).finally(() => recheck?.close());
+  async function statting<T>(
+    paths: readonly string[],
+    work: (parallel: ParallelStat | null) => Promise<T>,
+  ): Promise<T> {
+    const parallel = statMany(paths);
+    return work(parallel).finally(() => parallel?.close());
   }
 
   return {
-    look(path) {
+    scan(path) {
       const known = recall(memo, path);
       if (known) return answer(known.found, known.rest);
       const found = atOnce(discover(path, now, true))!;
       remember(memo, path, found);
       return answer(found, []);
     },
-    lookAgain(path, sinceMs) {
+    rescan(path, sinceMs) {
       let written = false;
       const seen = (folder: Folder, inner: string) => {
         written ||= someWritten(inner, folder, sinceMs);
@@ -166,14 +169,14 @@ export function newLooker(database: Database, counters: Counters, manyFiles = MA
       return { entry: answer(found, []), written };
     },
     warm: (paths) =>
-      rechecking(paths, async (recheck) => {
-        const jobs = await collect(paths, recheck);
+      statting(paths, async (parallel) => {
+        const jobs = await collect(paths, parallel);
         if (jobs.length === 0) return;
         for (const hashed of await transferAll(jobs, counters))
           hints.set(folderId(hashed.stat), { hashed, own: false });
-        await visit(paths, now, recheck);
+        await visit(paths, now, parallel);
       }),
-    unknown: (path) => rechecking([path], (recheck) => collect([path], recheck)),
+    unknown: (path) => statting([path], (parallel) => collect([path], parallel)),
     forget: (path) => drop(memo, path),
     hint: (hashed, own) => hints.set(folderId(hashed.stat), { hashed, own }),
   };
@@ -194,7 +197,7 @@ function someWritten(path: string, { listing }: Folder, sinceMs: number): boolea
   return names.some((name, at) => !(flags[at]! & FOLDER) && wasWritten(`${path}/${name}`, times(at), sinceMs));
 }
 
-function knownFolder(memo: Memo, path: string): Folder | null {
+function knownFolder(memo: PathMemo, path: string): Folder | null {
   const known = recall(memo, path);
   return known && known.rest.length === 0 && known.found !== 'missing' && 'folder' in known.found
     ? known.found.folder
@@ -229,13 +232,13 @@ function atOnce<T>(work: Walking<T>): T {
   }
 }
 
-async function inSlices<T>(work: Walking<T>, recheck: Recheck | null): Promise<T> {
-  let checked: Rechecked | undefined;
+async function inSlices<T>(work: Walking<T>, parallel: ParallelStat | null): Promise<T> {
+  let checked: Restatted | undefined;
   for (;;) {
     const step = work.next(checked);
     if (step.done) return step.value;
     checked = undefined;
-    if (step.value !== undefined) checked = await recheck?.of(step.value);
+    if (step.value !== undefined) checked = await parallel?.of(step.value);
     else await new Promise(setImmediate);
   }
 }

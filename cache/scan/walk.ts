@@ -1,5 +1,5 @@
 // Looks at a folder: one readdir and one lstat a file, compared with the packed listing of last time; only what changed
-// is hashed, and only chunks that changed are written. A generator, so that one walk can run to its end at once (look)
+// is hashed, and only chunks that changed are written. A generator, so that one walk can run to its end at once (scan)
 // or in slices between other work (warm). Links are followed: a link counts as what it points to.
 import { readdirSync, realpathSync, type Stats } from 'node:fs';
 import type { Database } from '../db/database.ts';
@@ -17,7 +17,7 @@ import {
 } from '../hash/listing.ts';
 import { isFile, isFolder, isStamped, kindOf, lstatOrNull, type Stat, stampOf, statOrNull } from '../host/stat.ts';
 import type { Counters } from '../types.ts';
-import type { Rechecked } from './parallelStat.ts';
+import type { Restatted } from './parallelStat.ts';
 import type { Folder } from './pathMemo.ts';
 import { loadPacked, restamp, storeFolder, unpackFolder, unpackLater } from './statCache.ts';
 
@@ -36,7 +36,7 @@ export interface Walk {
 const SLICE = 2000;
 
 /** A pause. With a folder's path the walk would like to know which of its files are as they were, and does without. */
-export type Walking<T> = Generator<string | undefined, T, Rechecked | undefined>;
+export type Walking<T> = Generator<string | undefined, T, Restatted | undefined>;
 
 /** A folder's own stat, and the clock before it was taken. */
 export interface Seen {
@@ -95,9 +95,9 @@ export function* walkFolder(walk: Walk, path: string, own: Seen, chain: readonly
     }
     let item: Item | null;
     if (isFolder(stat)) {
-      item = yield* lookInside(walk, inner, name, { stat, takenMs }, chain);
+      item = yield* walkInside(walk, inner, name, { stat, takenMs }, chain);
     } else {
-      item = lookAtFile(walk, inner, name, stat);
+      item = scanFile(walk, inner, name, stat);
     }
     if (!item) complete = false;
     else if (at >= 0 && sameItem(old!.listing, at, item)) {
@@ -116,7 +116,7 @@ export function* walkFolder(walk: Walk, path: string, own: Seen, chain: readonly
   return folder;
 }
 
-function* lookInside(
+function* walkInside(
   walk: Walk,
   path: string,
   name: string,
@@ -137,7 +137,7 @@ export function folderId(stat: Stat): string {
   return `${stat.dev}:${stat.ino}`;
 }
 
-function lookAtFile(walk: Walk, path: string, name: string, stat: Stat): Item | null {
+function scanFile(walk: Walk, path: string, name: string, stat: Stat): Item | null {
   refuseOddFile(path, stat);
   const found = walk.digest(path, stat);
   return found && fileItem(name, found.stat, found.digest, found.flags);

@@ -17,7 +17,7 @@ import type { Digest } from '../types.ts';
 /** Files up to this size go to the index: one page of LMDB. */
 export const SMALL_BYTES = 4000;
 
-export type Place =
+export type Content =
   | { readonly path: string }
   | { readonly path: null; readonly bytes: Uint8Array; readonly executable: boolean };
 
@@ -29,23 +29,23 @@ export interface Lease {
   /** Not later than the first object it put in, or counts on. */
   readonly sinceMs: number;
   /** Folders that it counts on. */
-  readonly bases: readonly Digest[];
+  readonly folders: readonly Digest[];
 }
 
 export interface Objects {
   /** Where the bytes lie, or null. */
-  locate(digest: Digest): Place | null;
+  locate(digest: Digest): Content | null;
   /**
    * Whether the bytes are here. If so they may be pointed to after the next barrier: what another process has put in
    * place, it may not have synced yet.
    */
-  claim(digest: Digest): boolean;
+  retain(digest: Digest): boolean;
   holds(digest: Digest): boolean;
   /**
    * From now on, while this process lives, collection keeps what this folder leads to. False where a collection is under way,
    * which may have decided before.
    */
-  countOn(folder: Digest): boolean;
+  leaseFolder(folder: Digest): boolean;
   /** A path for a new file on the store's disk. */
   temporary(): string;
   /** Takes a finished temporary file as the bytes of `digest`. */
@@ -54,13 +54,13 @@ export interface Objects {
   /** Admitted and not yet in place. */
   waiting(): ReadonlyMap<Digest, string>;
   /** Puts synced files in place; returns the folders to sync. */
-  settle(synced: ReadonlyMap<Digest, string>): string[];
+  place(synced: ReadonlyMap<Digest, string>): string[];
   /** Other processes that have this store open to put something in it. */
   leases(): readonly Lease[];
   /** Moves a damaged object out of the way. */
   quarantine(digest: Digest): void;
   /** Takes a file or folder out of the way by one rename, and removes it meanwhile: half a removed one is never seen. */
-  discard(path: string): void;
+  removeLater(path: string): void;
   /** Removes this process' temporary folder. */
   close(): Promise<void>;
 }
@@ -75,11 +75,11 @@ export function openObjects(dir: string, database: Database): Objects {
   const own = join(temporaries, temporaryName());
   const waiting = new Map<Digest, string>();
   const removals = new Set<Promise<void>>();
-  const claimed = new Set<string>();
+  const retained = new Set<string>();
   let count = 0;
 
-  const place = (digest: Digest) => join(root, digest.slice(0, 2), digest.slice(2));
-  // The folder is also this process' lease: who collects garbage keeps what was claimed since the oldest living one.
+  const pathOf = (digest: Digest) => join(root, digest.slice(0, 2), digest.slice(2));
+  // The folder is also this process' lease: who collects garbage keeps what was retained since the oldest living one.
   let leased = false;
   const lease = () => {
     if (!leased) mkdirSync(own, { recursive: true });
@@ -89,31 +89,31 @@ export function openObjects(dir: string, database: Database): Objects {
     lease();
     return join(own, String(count++));
   };
-  const holds = (digest: Digest) => waiting.has(digest) || database.has('small', digest) || existsSync(place(digest));
+  const holds = (digest: Digest) => waiting.has(digest) || database.has('small', digest) || existsSync(pathOf(digest));
   return {
     locate(digest) {
       const pending = waiting.get(digest);
       if (pending) return { path: pending };
       const small = database.read('small', digest);
       if (small) return { path: null, ...decodeSmall(small) };
-      const path = place(digest);
+      const path = pathOf(digest);
       return existsSync(path) ? { path } : null;
     },
     holds,
-    claim(digest) {
+    retain(digest) {
       if (waiting.has(digest)) return true;
       lease();
       const small = database.read('small', digest);
       // Written again with the record that will point to it: collected meanwhile, it is back.
       if (small) database.write('small', digest, small);
       if (small) return true;
-      const path = place(digest);
+      const path = pathOf(digest);
       const stat = statOrNull(path);
-      if (!stat || !markClaimed(path, stat)) return false;
-      if (isYoung(stat, Date.now())) claimed.add(dirname(path));
+      if (!stat || !markRetained(path, stat)) return false;
+      if (isYoung(stat, Date.now())) retained.add(dirname(path));
       return true;
     },
-    countOn(folder) {
+    leaseFolder(folder) {
       lease();
       writeFileSync(join(own, `${BASE}${folder}`), '');
       return livingOwner(collectLock(dir)) === null;
@@ -128,11 +128,11 @@ export function openObjects(dir: string, database: Database): Objects {
       database.write('small', digest, encodeSmall({ bytes, executable }));
     },
     waiting: () => waiting,
-    settle(synced) {
-      const folders = new Set(claimed);
-      claimed.clear();
+    place(synced) {
+      const folders = new Set(retained);
+      retained.clear();
       for (const [digest, file] of synced) {
-        const path = place(digest);
+        const path = pathOf(digest);
         moveInto(file, path, folders);
         waiting.delete(digest);
         folders.add(dirname(path));
@@ -141,18 +141,22 @@ export function openObjects(dir: string, database: Database): Objects {
     },
     leases: () =>
       readdirSync(temporaries)
-        .map((name) => ({ path: join(temporaries, name), ...leaseOf(name), bases: basesOf(join(temporaries, name)) }))
+        .map((name) => ({
+          path: join(temporaries, name),
+          ...leaseOf(name),
+          folders: foldersOf(join(temporaries, name)),
+        }))
         .filter(({ path, alive }) => alive && path !== own),
     quarantine(digest) {
       if (database.has('small', digest)) return database.write('small', digest, null);
       mkdirSync(aside, { recursive: true });
       try {
-        renameSync(place(digest), join(aside, digest));
+        renameSync(pathOf(digest), join(aside, digest));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
     },
-    discard(path) {
+    removeLater(path) {
       const aside = moveAside(path, temporary());
       const removal = rm(aside, { recursive: true, force: true }).finally(() => removals.delete(removal));
       removals.add(removal);
@@ -177,7 +181,7 @@ function moveAside(path: string, aside: string): string {
 }
 
 /** Its access time says that somebody counts on it, for who collects garbage. False: it was collected an instant ago. */
-function markClaimed(path: string, { mtimeMs }: { readonly mtimeMs: number }): boolean {
+function markRetained(path: string, { mtimeMs }: { readonly mtimeMs: number }): boolean {
   try {
     utimesSync(path, Date.now() / 1000, mtimeMs / 1000);
     return true;
@@ -214,7 +218,7 @@ function leaseOf(name: string): { readonly alive: boolean; readonly sinceMs: num
   return { alive, sinceMs: Number(since ?? 0) };
 }
 
-function basesOf(lease: string): Digest[] {
+function foldersOf(lease: string): Digest[] {
   try {
     return readdirSync(lease)
       .filter((name) => name.startsWith(BASE))

@@ -1,7 +1,7 @@
 // What is in a folder's tree, read by its digest from the index alone: the flat list of its files, and what changed
 // between two folders. Chunks that two folders share are never read.
 import type { Database } from '../db/database.ts';
-import { decodeChunk, decodeFolder, isTree, type Line } from '../hash/merkle.ts';
+import { decodeChunk, decodeFolder, isTree, type TreeLine } from '../hash/merkle.ts';
 import type { Digest } from '../types.ts';
 
 export interface FileLine {
@@ -39,13 +39,13 @@ export function readTree(database: Database, digest: Digest): Buffer | null {
 }
 
 /** Lines of one folder, sorted; null when a node of the tree is not in the index. */
-export function linesOf(database: Database, folder: Digest): Line[] | null {
+export function linesOf(database: Database, folder: Digest): TreeLine[] | null {
   const head = readTree(database, folder);
   return head && readChunks(database, decodeFolder(head).chunks);
 }
 
-function readChunks(database: Database, digests: Iterable<Digest>): Line[] | null {
-  const lines: Line[] = [];
+function readChunks(database: Database, digests: Iterable<Digest>): TreeLine[] | null {
+  const lines: TreeLine[] = [];
   for (const digest of digests) {
     const chunk = readTree(database, digest);
     if (!chunk) return null;
@@ -113,7 +113,7 @@ function compare(db: Database, before: Digest, after: Digest, prefix: string, li
   return true;
 }
 
-function compareLines(db: Database, a: Line, b: Line, prefix: string, limit: number, tally: Tally): boolean {
+function compareLines(db: Database, a: TreeLine, b: TreeLine, prefix: string, limit: number, tally: Tally): boolean {
   if (a.digest === b.digest && a.folder === b.folder) return true;
   if (a.folder && b.folder) return compare(db, a.digest, b.digest, `${prefix}${a.name}/`, limit, tally);
   if (!a.folder && !b.folder) return report(db, { before: a, after: b }, prefix, limit, tally);
@@ -121,8 +121,8 @@ function compareLines(db: Database, a: Line, b: Line, prefix: string, limit: num
 }
 
 interface Sides {
-  readonly before?: Line;
-  readonly after?: Line;
+  readonly before?: TreeLine;
+  readonly after?: TreeLine;
 }
 
 function report(db: Database, { before, after }: Sides, prefix: string, limit: number, tally: Tally): boolean {
@@ -148,6 +148,6 @@ function report(db: Database, { before, after }: Sides, prefix: string, limit: n
     return true;
   }
   const lines = linesOf(db, line.digest);
-  const sides = (inner: Line): Sides => (after ? { after: inner } : { before: inner });
+  const sides = (inner: TreeLine): Sides => (after ? { after: inner } : { before: inner });
   return lines?.every((inner) => report(db, sides(inner), `${path}/`, limit, tally)) ?? false;
 }

@@ -142,7 +142,7 @@ test('what a living process saves as a change of a base it counts on, whoever dr
   await collector.collect(request(['base']));
   await builder.commit([{ space: 'records', id: 'new', value: entry }]);
   await builder.restore(entry, join(folder, 'again'));
-  expect(builder.look(join(folder, 'again'))).toEqual(entry);
+  expect(builder.scan(join(folder, 'again'))).toEqual(entry);
 });
 
 test('while a collection is under way, saving asks the store for every file', async () => {

@@ -32,10 +32,10 @@ test('a saved folder moves to its place, replaces what was there, and can be res
   expect(existsSync(join(target, 'old'))).toBe(false);
   rmSync(target, { recursive: true });
   cache.forget(target);
-  expect(cache.look(target)).toBeNull();
+  expect(cache.scan(target)).toBeNull();
   expect(cache.has(entry)).toBe(true);
   await cache.restore(entry, target);
-  expect(cache.look(target)).toEqual(entry);
+  expect(cache.scan(target)).toEqual(entry);
   expect(readFileSync(join(target, 's/y'), 'utf8')).toBe('2');
   expect(readdirSync(join(target, 'empty'))).toEqual([]);
 });
@@ -53,7 +53,7 @@ test('a saved file that stays where it is can be restored by another process, ex
   const recorded = second.get('records', 'k') as Entry;
   expect(second.has(recorded)).toBe(true);
   await second.restore(recorded, file);
-  expect(second.look(file)).toEqual(entry);
+  expect(second.scan(file)).toEqual(entry);
   expect(statSync(file).mode & 0o777 & ~process.umask()).toBe(0o755 & ~process.umask());
 });
 
@@ -71,7 +71,7 @@ test('restoring touches only what differs and removes what is too much', async (
   const hashes = cache.counters.hashes;
   cache.forget(target);
   await cache.restore(entry, target);
-  expect(cache.look(target)).toEqual(entry);
+  expect(cache.scan(target)).toEqual(entry);
   expect(['keep', 's/keep'].map(identity)).toEqual(before);
   expect(cache.counters.hashes - hashes).toBeLessThan(20);
 });
@@ -83,10 +83,10 @@ test('a restored artifact is not hashed again by the next process', async () => 
   const entry = await first.save(target, target);
   rmSync(target, { recursive: true });
   await first.restore(entry, target);
-  expect(first.look(target)).toEqual(entry);
+  expect(first.scan(target)).toEqual(entry);
   await closeCache(first);
   const second = cacheIn(root);
-  expect(second.look(target)).toEqual(entry);
+  expect(second.scan(target)).toEqual(entry);
   expect(second.counters.hashes).toBe(0);
 });
 
@@ -100,7 +100,7 @@ test('restoring over a link to a folder of somebody else leaves that folder alon
   symlinkSync(foreign, join(target, 's'));
   await cache.restore(entry, target);
   cache.forget(target);
-  expect(cache.look(target)).toEqual(entry);
+  expect(cache.scan(target)).toEqual(entry);
   expect(readFileSync(join(foreign, 'x'), 'utf8')).toBe('precious');
 });
 
@@ -154,7 +154,7 @@ test('a flipped byte in the store is found by a restore, set aside, and the next
   rmSync(target, { recursive: true });
   cache.forget(target);
   await cache.restore(entry, target);
-  expect(cache.look(target)).toEqual(entry);
+  expect(cache.scan(target)).toEqual(entry);
 });
 
 test('a missing object is damage too, and a wrong file is never put in place', async () => {
@@ -176,7 +176,7 @@ test('a file whose digest was known by its stat is stored all the same', async (
   const cache = cacheIn(root);
   const target = plant(join(root, 'out'), { x: '1' });
   await clockMoved(root);
-  cache.look(target);
+  cache.scan(target);
   const entry = await cache.save(target, target);
   rmSync(target, { recursive: true });
   await cache.restore(entry, target);

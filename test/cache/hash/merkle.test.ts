@@ -20,7 +20,7 @@ test('a folder’s digest does not depend on the order in which its files were m
     fc.property(tree, (files) => {
       const forward = plant(join(root, `f${count}`), files);
       const backward = plant(join(root, `b${count++}`), Object.fromEntries(Object.entries(files).reverse()));
-      return cache.look(forward)!.digest === cache.look(backward)!.digest;
+      return cache.scan(forward)!.digest === cache.scan(backward)!.digest;
     }),
     { numRuns: 60 },
   );
@@ -32,8 +32,8 @@ test('two folders have one digest only when their files are the same, and diff l
   let count = 0;
   fc.assert(
     fc.property(tree, tree, (before, after) => {
-      const a = cache.look(plant(join(root, `a${count}`), before))!;
-      const b = cache.look(plant(join(root, `b${count++}`), after))!;
+      const a = cache.scan(plant(join(root, `a${count}`), before))!;
+      const b = cache.scan(plant(join(root, `b${count++}`), after))!;
       const found = cache.diff(a.digest, b.digest)!;
       const expected = plainDiff(before, after);
       expect(found.changes.map((one) => `${one.change} ${one.path}`).sort()).toEqual(expected);
@@ -49,12 +49,12 @@ test('diff counts everything, lists up to the limit, and knows only folders it h
   const root = temporaryFolder();
   const cache = cacheIn(root);
   const files = Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`s/f${at}`, 'x']));
-  const a = cache.look(plant(join(root, 'a'), { x: '1' }))!;
-  const b = cache.look(plant(join(root, 'b'), { x: '2', ...files }))!;
+  const a = cache.scan(plant(join(root, 'a'), { x: '1' }))!;
+  const b = cache.scan(plant(join(root, 'b'), { x: '2', ...files }))!;
   const found = cache.diff(a.digest, b.digest, 3)!;
   expect(found.total).toBe(51);
   expect(found.changes).toHaveLength(3);
-  const stranger = cacheIn(join(root, 'other')).look(join(root, 'b'))!;
+  const stranger = cacheIn(join(root, 'other')).scan(join(root, 'b'))!;
   expect(cacheIn(join(root, 'third')).files(stranger)).toBeNull();
   expect(cacheIn(join(root, 'third')).diff(a.digest, stranger.digest)).toBeNull();
 });
@@ -67,7 +67,7 @@ test('ten new files in a flat folder of 4,000 cost ten hashes and a few chunks o
   );
   await clockMoved(root);
   const first = cacheIn(root);
-  const before = first.look(folder)!;
+  const before = first.scan(folder)!;
   const all = first.counters.indexBytes;
   expect(first.counters.hashes).toBe(4000);
   await closeCache(first);
@@ -75,16 +75,16 @@ test('ten new files in a flat folder of 4,000 cost ten hashes and a few chunks o
   plant(folder, Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`f0022${at}x`, 'new'])));
   await clockMoved(root);
   const second = cacheIn(root);
-  const after = second.look(folder)!;
+  const after = second.scan(folder)!;
   expect(second.counters).toMatchObject({ folders: 1, hashes: 10, stats: 4011 });
   expect(second.counters.indexBytes).toBeLessThan(all / 3);
   expect(second.diff(before.digest, after.digest)!.total).toBe(10);
   await closeCache(second);
 
   const third = cacheIn(root);
-  expect(third.look(folder)).toEqual(after);
+  expect(third.scan(folder)).toEqual(after);
   expect(third.counters).toMatchObject({ hashes: 0, indexBytes: 0 });
-  expect(cacheIn(join(root, 'other')).look(folder)).toEqual(after);
+  expect(cacheIn(join(root, 'other')).scan(folder)).toEqual(after);
 });
 
 test('an edit, a touch and a removal among 2,000 files give the folder a fresh cache would see', async () => {
@@ -92,15 +92,15 @@ test('an edit, a touch and a removal among 2,000 files give the folder a fresh c
   const folder = plant(join(root, 'flat'), numbered(2000, String));
   await clockMoved(root);
   const first = cacheIn(root);
-  first.look(folder);
+  first.scan(folder);
   await closeCache(first);
   writeFileSync(join(folder, 'f000500'), 'edited');
   utimesSync(join(folder, 'f001000'), 1, 1);
   rmSync(join(folder, 'f001500'));
   const second = cacheIn(root);
-  const entry = second.look(folder)!;
+  const entry = second.scan(folder)!;
   expect(second.counters.hashes).toBe(2);
-  expect(cacheIn(join(root, 'other')).look(folder)).toEqual(entry);
+  expect(cacheIn(join(root, 'other')).scan(folder)).toEqual(entry);
 });
 
 test('where a listing is cut depends on the names alone: one more name moves the cuts beside it only', () => {

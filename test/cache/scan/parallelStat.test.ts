@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../../cache/db/database.ts';
-import { startRecheck, toShared } from '../../../cache/scan/parallelStat.ts';
-import { newLooker } from '../../../cache/scan/scanner.ts';
+import { startParallelStat, toShared } from '../../../cache/scan/parallelStat.ts';
+import { newScanner } from '../../../cache/scan/scanner.ts';
 import { loadPacked } from '../../../cache/scan/statCache.ts';
 import { newCounters } from '../../../cache/types.ts';
 import { clockMoved, plant, temporaryFolder } from '../rig.ts';
@@ -24,10 +24,10 @@ function database(): Database {
 /** A look by a process of its own, by way of the threads. */
 async function warmed(index: Database, path: string) {
   const counters = newCounters();
-  const looker = newLooker(index, counters, 1);
-  await looker.warm([path]);
+  const scanner = newScanner(index, counters, 1);
+  await scanner.warm([path]);
   const { folders, hashes } = counters;
-  return { entry: looker.look(path)!, folders, hashes, looker };
+  return { entry: scanner.scan(path)!, folders, hashes, scanner };
 }
 
 const names = Array.from({ length: 700 }, (_, at) => `f ${at}ü`);
@@ -38,7 +38,7 @@ test('the threads mark the files that are as they were, and nothing else', async
   symlinkSync('target', join(root, 'link'));
   await clockMoved(temporaryFolder());
   const index = database();
-  newLooker(index, newCounters()).look(root);
+  newScanner(index, newCounters()).scan(root);
   const [edited, removed, replaced, touched] = names as [string, string, string, string];
   writeFileSync(join(root, edited), `CONTENT of ${edited}`);
   rmSync(join(root, removed));
@@ -49,10 +49,10 @@ test('the threads mark the files that are as they were, and nothing else', async
   utimesSync(join(root, touched), atimeMs / 1000, mtimeMs / 1000);
 
   const packed = loadPacked(index, root, toShared)!;
-  const recheck = startRecheck(new Map([[root, packed]]), index.boot);
-  const { fresh } = (await recheck.of(root))!;
-  expect(await recheck.of('/elsewhere')).toBeUndefined();
-  await recheck.close();
+  const parallel = startParallelStat(new Map([[root, packed]]), index.boot);
+  const { fresh } = (await parallel.of(root))!;
+  expect(await parallel.of('/elsewhere')).toBeUndefined();
+  await parallel.close();
   const all = [...names, 'inner', 'link', 'target'].sort();
   const marked = new Set(all.filter((_, at) => fresh[at] === 1));
   const changed = [edited, removed, replaced, touched, 'inner', 'link'];
@@ -67,7 +67,7 @@ test('a folder in which nothing changed is not read again, and one more file cos
   expect(first).toMatchObject({ hashes: 700 });
   const again = await warmed(index, root);
   expect(again).toMatchObject({ entry: first.entry, folders: 0, hashes: 0 });
-  expect(again.looker.look(join(root, names[5]!))).toEqual(first.looker.look(join(root, names[5]!)));
+  expect(again.scanner.scan(join(root, names[5]!))).toEqual(first.scanner.scan(join(root, names[5]!)));
   writeFileSync(join(root, 'more'), 'more');
   expect(await warmed(index, root)).toMatchObject({ hashes: 1, entry: { files: 701 } });
 });
@@ -93,7 +93,7 @@ test('after any changes the way by threads finds what a look without memory find
       for (const changes of steps) {
         for (const one of changes) apply(root, one);
         const { entry } = await warmed(index, root);
-        expect(entry).toEqual(newLooker(database(), newCounters()).look(root));
+        expect(entry).toEqual(newScanner(database(), newCounters()).scan(root));
       }
       for (const spare of open.splice(1)) await spare.close();
     }),

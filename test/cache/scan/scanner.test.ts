@@ -20,10 +20,10 @@ test('a file is its bytes, a folder counts its files and bytes, and nothing is n
   const root = temporaryFolder();
   plant(root, { 'a/x': 'hello', 'a/s/y': 'you', 'a/empty/': '' });
   const cache = cacheIn(root);
-  expect(cache.look(join(root, 'a/x'))).toEqual({ kind: 'file', digest: sha256('hello'), sizeBytes: 5, files: 1 });
-  expect(cache.look(join(root, 'a'))).toMatchObject({ kind: 'folder', sizeBytes: 8, files: 2 });
-  expect(cache.look(join(root, 'b'))).toBeNull();
-  expect(cache.look(join(root, 'a/x/under-a-file'))).toBeNull();
+  expect(cache.scan(join(root, 'a/x'))).toEqual({ kind: 'file', digest: sha256('hello'), sizeBytes: 5, files: 1 });
+  expect(cache.scan(join(root, 'a'))).toMatchObject({ kind: 'folder', sizeBytes: 8, files: 2 });
+  expect(cache.scan(join(root, 'b'))).toBeNull();
+  expect(cache.scan(join(root, 'a/x/under-a-file'))).toBeNull();
 });
 
 test('a second process hashes nothing, writes nothing, and stats each file once', async () => {
@@ -31,11 +31,11 @@ test('a second process hashes nothing, writes nothing, and stats each file once'
   plant(root, { 'a/x': '1', 'a/y': '2', 'a/s/z': '3', f: '4' });
   await clockMoved(root);
   const first = cacheIn(root);
-  const entries = [first.look(join(root, 'a')), first.look(join(root, 'f'))];
+  const entries = [first.scan(join(root, 'a')), first.scan(join(root, 'f'))];
   expect(first.counters.hashes).toBe(4);
   await closeCache(first);
   const second = cacheIn(root);
-  expect([second.look(join(root, 'a')), second.look(join(root, 'f'))]).toEqual(entries);
+  expect([second.scan(join(root, 'a')), second.scan(join(root, 'f'))]).toEqual(entries);
   expect(second.counters).toMatchObject({ hashes: 0, indexBytes: 0, folders: 0, stats: 6 });
 });
 
@@ -43,12 +43,12 @@ test('parts of a folder that was looked at are answered without another stat', (
   const root = temporaryFolder();
   plant(root, { 'a/x': '1', 'a/s/y': '2' });
   const cache = cacheIn(root);
-  cache.look(join(root, 'a'));
+  cache.scan(join(root, 'a'));
   const stats = cache.counters.stats;
-  expect(cache.look(join(root, 'a/x'))?.digest).toBe(sha256('1'));
-  expect(cache.look(join(root, 'a/s'))).toMatchObject({ kind: 'folder', files: 1 });
-  expect(cache.look(join(root, 'a/s/y'))?.digest).toBe(sha256('2'));
-  expect(cache.look(join(root, 'a/nothing'))).toBeNull();
+  expect(cache.scan(join(root, 'a/x'))?.digest).toBe(sha256('1'));
+  expect(cache.scan(join(root, 'a/s'))).toMatchObject({ kind: 'folder', files: 1 });
+  expect(cache.scan(join(root, 'a/s/y'))?.digest).toBe(sha256('2'));
+  expect(cache.scan(join(root, 'a/nothing'))).toBeNull();
   expect(cache.counters.stats).toBe(stats);
 });
 
@@ -59,12 +59,12 @@ test('what was looked at is remembered until it is forgotten, by its own name or
   for (const name of ['a', 'a/s', 'a/s/x']) {
     writeFileSync(join(root, 'a/s/x'), `old ${name}`);
     cache.forget(join(root, 'a'));
-    const before = cache.look(join(root, 'a'))!;
+    const before = cache.scan(join(root, 'a'))!;
     writeFileSync(join(root, 'a/s/x'), `new ${name}`);
-    expect(cache.look(join(root, 'a'))).toEqual(before);
+    expect(cache.scan(join(root, 'a'))).toEqual(before);
     cache.forget(join(root, name));
-    expect(cache.look(join(root, 'a'))?.digest).not.toBe(before.digest);
-    expect(cache.look(join(root, 'a/s/x'))?.digest).toBe(sha256(`new ${name}`));
+    expect(cache.scan(join(root, 'a'))?.digest).not.toBe(before.digest);
+    expect(cache.scan(join(root, 'a/s/x'))?.digest).toBe(sha256(`new ${name}`));
   }
 });
 
@@ -72,16 +72,16 @@ test('a look at a folder replaces what was remembered of its files by themselves
   const root = temporaryFolder();
   const a = plant(join(root, 'a'), { x: '1', y: '2' });
   const cache = cacheIn(root);
-  for (const name of ['x', 'y', 'z', 'z/deep']) cache.look(join(a, name));
+  for (const name of ['x', 'y', 'z', 'z/deep']) cache.scan(join(a, name));
   plant(a, { x: 'new', 'z/deep': '3' });
   rmSync(join(a, 'y'));
-  expect(cache.look(join(a, 'x'))?.digest).toBe(sha256('1'));
-  expect(cache.look(join(a, 'z/deep'))).toBeNull();
-  cache.look(a);
-  expect(cache.look(join(a, 'x'))?.digest).toBe(sha256('new'));
-  expect(cache.look(join(a, 'y'))).toBeNull();
-  expect(cache.look(join(a, 'z'))?.kind).toBe('folder');
-  expect(cache.look(join(a, 'z/deep'))?.digest).toBe(sha256('3'));
+  expect(cache.scan(join(a, 'x'))?.digest).toBe(sha256('1'));
+  expect(cache.scan(join(a, 'z/deep'))).toBeNull();
+  cache.scan(a);
+  expect(cache.scan(join(a, 'x'))?.digest).toBe(sha256('new'));
+  expect(cache.scan(join(a, 'y'))).toBeNull();
+  expect(cache.scan(join(a, 'z'))?.kind).toBe('folder');
+  expect(cache.scan(join(a, 'z/deep'))?.digest).toBe(sha256('3'));
 });
 
 test('an edit of the same size right after hashing is seen, although the times may not have moved', async () => {
@@ -90,11 +90,11 @@ test('an edit of the same size right after hashing is seen, although the times m
   for (let round = 0; round < 20; round++) {
     const cache = cacheIn(root);
     writeFileSync(file, `a${round % 10}`);
-    expect(cache.look(file)?.digest).toBe(sha256(`a${round % 10}`));
+    expect(cache.scan(file)?.digest).toBe(sha256(`a${round % 10}`));
     writeFileSync(file, `b${round % 10}`);
     await closeCache(cache);
     const next = cacheIn(root);
-    expect(next.look(file)?.digest).toBe(sha256(`b${round % 10}`));
+    expect(next.scan(file)?.digest).toBe(sha256(`b${round % 10}`));
     await closeCache(next);
   }
 });
@@ -105,7 +105,7 @@ test('a file hashed in the tick of its last write is hashed once more, and then 
   for (let run = 0; run < 3; run++) {
     const cache = cacheIn(root);
     if (run === 0) plant(root, { 'a/x': '1' });
-    cache.look(join(root, 'a'));
+    cache.scan(join(root, 'a'));
     hashes.push(cache.counters.hashes);
     await closeCache(cache);
     await clockMoved(root);
@@ -120,12 +120,12 @@ test('an edit of the same size whose mtime was put back is seen by its ctime', a
   utimesSync(file, when, when);
   await clockMoved(root);
   const cache = cacheIn(root);
-  const old = cache.look(join(root, 'a'))!;
+  const old = cache.scan(join(root, 'a'))!;
   writeFileSync(file, 'edited');
   utimesSync(file, when, when);
   expect(statSync(file).mtimeMs).toBe(when.getTime());
   expect(cache.changedSince(join(root, 'a'), old)).toBe(true);
-  expect(cache.look(file)?.digest).toBe(sha256('edited'));
+  expect(cache.scan(file)?.digest).toBe(sha256('edited'));
 });
 
 test('another file of the same size and time renamed over the first is seen', async () => {
@@ -137,7 +137,7 @@ test('another file of the same size and time renamed over the first is seen', as
   }
   await clockMoved(root);
   const cache = cacheIn(root);
-  const old = cache.look(join(root, 'f'))!;
+  const old = cache.scan(join(root, 'f'))!;
   renameSync(join(root, 'g'), join(root, 'f'));
   expect(cache.changedSince(join(root, 'f'), old)).toBe(true);
 });
@@ -146,10 +146,10 @@ test('a renamed, an added and a removed file each change the folder, and putting
   const root = temporaryFolder();
   const a = plant(join(root, 'a'), { x: '1', y: '2' });
   const cache = cacheIn(root);
-  const seen = new Set([cache.look(a)!.digest]);
+  const seen = new Set([cache.scan(a)!.digest]);
   const look = () => {
     cache.forget(a);
-    return cache.look(a)!.digest;
+    return cache.scan(a)!.digest;
   };
   renameSync(join(a, 'x'), join(a, 'z'));
   seen.add(look());
@@ -169,7 +169,7 @@ test('changedSince is false for an input that was only read', () => {
   const root = temporaryFolder();
   const a = plant(join(root, 'a'), { x: '1' });
   const cache = cacheIn(root);
-  const entry = cache.look(a)!;
+  const entry = cache.scan(a)!;
   readFileSync(join(a, 'x'));
   expect(cache.changedSince(a, entry)).toBe(false);
   expect(cache.changedSince(join(root, 'gone'), entry)).toBe(true);
@@ -183,7 +183,7 @@ test('the executable bit of a file changes its digest, other bits do not', () =>
   const look = (mode: number) => {
     chmodSync(file, mode);
     cache.forget(file);
-    return cache.look(file)!.digest;
+    return cache.scan(file)!.digest;
   };
   expect(look(0o600)).toBe(look(0o644));
   expect(look(0o755)).not.toBe(look(0o644));
@@ -196,8 +196,8 @@ test('a link counts as what it points to, for files and for folders', () => {
   symlinkSync('../real/x', join(root, 'linked/x'));
   symlinkSync('../real/s', join(root, 'linked/s'));
   const cache = cacheIn(root);
-  expect(cache.look(join(root, 'linked'))).toEqual(cache.look(join(root, 'copy')));
-  const before = cache.look(join(root, 'linked'))!;
+  expect(cache.scan(join(root, 'linked'))).toEqual(cache.scan(join(root, 'copy')));
+  const before = cache.scan(join(root, 'linked'))!;
   writeFileSync(join(root, 'real/s/y'), '3');
   expect(cache.changedSince(join(root, 'linked'), before)).toBe(true);
 });
@@ -211,12 +211,12 @@ test('a link to nothing, a loop, a pipe and a socket are errors that name them',
   const server = createServer().listen(join(root, 'socket/s'));
   await new Promise((resolve) => server.once('listening', resolve));
   const cache = cacheIn(root);
-  expect(() => cache.look(join(root, 'dangling'))).toThrow(`${root}/dangling/l is a link to nothing. Remove it`);
-  expect(() => cache.look(join(root, 'loop'))).toThrow(
+  expect(() => cache.scan(join(root, 'dangling'))).toThrow(`${root}/dangling/l is a link to nothing. Remove it`);
+  expect(() => cache.scan(join(root, 'loop'))).toThrow(
     `${root}/loop/inner/up leads back to ${root}/loop, which it lies in: the folder has no end. Remove the link.`,
   );
-  expect(() => cache.look(join(root, 'pipe'))).toThrow(`${root}/pipe/p is a pipe: only files and folders have content`);
-  expect(() => cache.look(join(root, 'socket'))).toThrow(`${root}/socket/s is a socket`);
+  expect(() => cache.scan(join(root, 'pipe'))).toThrow(`${root}/pipe/p is a pipe: only files and folders have content`);
+  expect(() => cache.scan(join(root, 'socket'))).toThrow(`${root}/socket/s is a socket`);
   await new Promise((resolve) => server.close(resolve));
 });
 
@@ -225,11 +225,11 @@ test('warm hashes everything at once, so that look hashes nothing', async () => 
   plant(root, { 'a/x': '1', 'a/s/y': '2', f: '3' });
   const cold = cacheIn(join(root, 'other'));
   const paths = [join(root, 'a'), join(root, 'f'), join(root, 'nothing')];
-  const expected = paths.map((path) => cold.look(path));
+  const expected = paths.map((path) => cold.scan(path));
   const cache = cacheIn(root);
   await cache.warm(paths);
   expect(cache.counters.hashes).toBe(3);
-  expect(paths.map((path) => cache.look(path))).toEqual(expected);
+  expect(paths.map((path) => cache.scan(path))).toEqual(expected);
   expect(cache.counters.hashes).toBe(3);
 });
 
@@ -239,10 +239,10 @@ test('warm on threads gives the digests that look gives', async () => {
   plant(root, tree);
   const cache = cacheIn(root);
   await cache.warm([join(root, 'a')]);
-  const entry = cache.look(join(root, 'a'))!;
+  const entry = cache.scan(join(root, 'a'))!;
   expect(cache.counters.hashes).toBe(4100);
   expect(cache.files(entry)?.find((file) => file.path === 'f77')?.digest).toBe(sha256('content 77'));
-  expect(cacheIn(join(root, 'other')).look(join(root, 'a'))).toEqual(entry);
+  expect(cacheIn(join(root, 'other')).scan(join(root, 'a'))).toEqual(entry);
 });
 
 test('paths beyond the index key limit are looked at like any other', async () => {
@@ -251,11 +251,11 @@ test('paths beyond the index key limit are looked at like any other', async () =
   plant(root, { [`${deep}/x`]: '1' });
   await clockMoved(root);
   const cache = cacheIn(root);
-  const entry = cache.look(join(root, 'a'));
-  cache.look(join(root, deep, 'x'));
+  const entry = cache.scan(join(root, 'a'));
+  cache.scan(join(root, deep, 'x'));
   await closeCache(cache);
   const next = cacheIn(root);
-  expect(next.look(join(root, 'a'))).toEqual(entry);
+  expect(next.scan(join(root, 'a'))).toEqual(entry);
   expect(next.counters.hashes).toBe(0);
 });
 
@@ -264,7 +264,7 @@ test('a file that is written in the very millisecond in which it is asked for wa
   plant(root, { f: '1' });
   const file = join(root, 'f');
   const cache = cacheIn(root);
-  const entry = cache.look(file)!;
+  const entry = cache.scan(file)!;
   const nowMs = Date.now() + 60_000; // Whatever the ctime is.
   utimesSync(file, nowMs / 1000, (nowMs + 0.5) / 1000);
   vi.spyOn(Date, 'now').mockReturnValue(nowMs);
