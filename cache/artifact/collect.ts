@@ -14,7 +14,7 @@ import { readdirSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs'
 import { join } from 'node:path';
 import { decodeChunk, decodeFolder } from '../hash/merkle.ts';
 import { acquireLock, type LockOwner } from '../host/lock.ts';
-import { statOrNull } from '../host/stat.ts';
+import { statOrNull, TICK_MS } from '../host/stat.ts';
 import { collectLock } from '../store/objects.ts';
 import { readTree } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
@@ -45,9 +45,6 @@ export interface Collection {
   readonly builds: readonly { readonly since: string; readonly lease: string }[];
 }
 
-/** Clocks of files lag behind the wall clock by up to two kernel ticks. */
-const SLACK_MS = 20;
-
 export async function collect(parts: CacheParts, dir: string, request: CollectRequest): Promise<Collection> {
   const lock = await acquireLock(collectLock(dir), { onWait: request.onWait });
   try {
@@ -62,7 +59,7 @@ async function collectLocked(parts: CacheParts, dir: string, request: CollectReq
   await database.flush();
   const began = Date.now();
   const builds = parts.objects.leases();
-  const cutoffMs = Math.min(began, ...builds.map(({ sinceMs }) => sinceMs)) - SLACK_MS;
+  const cutoffMs = Math.min(began, ...builds.map(({ sinceMs }) => sinceMs)) - TICK_MS;
   const doomed = new Set(request.drop);
   const reachable = reach(parts, request, (id) => !doomed.has(id));
 

@@ -1,8 +1,9 @@
 // The index: one LMDB environment with the records, the stat cache and the trees. Writes gather in memory, are seen by
 // this process at once, and reach the disk in one transaction at the next `flush`. Several processes may have it open.
 // Not for network file systems: LMDB's lock lives in shared memory.
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { type Database as Lmdb, open, type RootDatabase } from 'lmdb';
+import { syncFile } from '../host/fsync.ts';
 import { bootNumber } from '../host/process.ts';
 import type { Counters } from '../types.ts';
 import { countOf } from './lmdbFile.ts';
@@ -198,9 +199,7 @@ async function copyIndex(root: RootDatabase, path: string): Promise<void> {
   const unfinished = `${copyOfIndex(path)}.${process.pid}`;
   try {
     await root.backup(unfinished, true);
-    const file = openSync(unfinished, 'r+');
-    fsyncSync(file);
-    closeSync(file);
+    syncFile(unfinished);
     renameSync(unfinished, copyOfIndex(path));
   } catch {
     rmSync(unfinished, { force: true });

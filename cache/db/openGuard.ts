@@ -11,7 +11,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { livingOwner, tryLock } from '../host/lock.ts';
-import { bootNumber, identify, isAlive } from '../host/process.ts';
+import { bootNumber, newMark, readMark } from '../host/process.ts';
 import { faultOf, headFault } from './lmdbFile.ts';
 import { rebuildIndex, removeUnfinishedCopies } from './repair.ts';
 
@@ -50,7 +50,7 @@ export function enterIndex(index: string): OpenGuard {
   mkdirSync(place.open, { recursive: true });
   const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
-    const mine = join(place.open, nameOfMarker());
+    const mine = join(place.open, newMark());
     writeFileSync(mine, '');
     const leave = () => rmSync(mine, { force: true });
     const repaired = enter(place, mine);
@@ -99,8 +99,8 @@ function tellHindrance({ index, open, lock }: IndexFiles): void {
 
 function usersOf(open: string, mine?: string): string[] {
   return readMarkers(open, mine).living.map((name) => {
-    const [host, pid] = name.split('~').map(decodeURIComponent);
-    return processAt(Number(pid), host!, join(open, name));
+    const { pid, host } = readMark(name)!;
+    return processAt(pid, host, join(open, name));
   });
 }
 
@@ -150,18 +150,6 @@ function inside(index: string, dead: readonly string[]): string | null {
 function readMarkers(folder: string, mine = '') {
   const found = { dead: [] as string[], living: [] as string[] };
   for (const name of readdirSync(folder))
-    if (name !== basename(mine)) (name !== SUSPECT && isLiving(name) ? found.living : found.dead).push(name);
+    if (name !== basename(mine)) (readMark(name)?.alive ? found.living : found.dead).push(name);
   return found;
-}
-
-function nameOfMarker(): string {
-  const { pid, started } = identify();
-  const random = Math.random().toString(36).slice(2);
-  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), random].join('~');
-}
-
-/** Of a process on another machine it cannot be told whether it lives: it is taken to. */
-function isLiving(name: string): boolean {
-  const [host, pid, started, random] = name.split('~').map(decodeURIComponent);
-  return random !== undefined && (host !== hostname() || isAlive({ pid: Number(pid), started: started! }));
 }

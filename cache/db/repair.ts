@@ -1,19 +1,10 @@
 // A new index in the place of a damaged one: what the copy of an earlier run has, and over it all that can be read of the
 // damaged one. What says itself what it should be (trees and small files by their digests, JSON by its checksum) is checked on the way; what is wrong is left out.
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Database as Lmdb, open } from 'lmdb';
 import { isTree } from '../hash/merkle.ts';
+import { syncFile } from '../host/fsync.ts';
 import { bootNumber } from '../host/process.ts';
 import { entriesOf, type IndexEntry } from './lmdbFile.ts';
 import { SPACES, TABLES } from './tables.ts';
@@ -75,9 +66,7 @@ function setAside(index: string, fresh: string): string {
   mkdirSync(folder, { recursive: true });
   const aside = join(folder, `${basename(index)}.${new Date().toISOString().replace(/[:.]/g, '-')}`);
   linkSync(index, aside);
-  const file = openSync(fresh, 'r+');
-  fsyncSync(file);
-  closeSync(file);
+  syncFile(fresh);
   rmSync(`${index}-lock`, { force: true });
   renameSync(fresh, index);
   removeWithLock(fresh);

@@ -1,7 +1,7 @@
 // The durability barrier: makes files and folders durable, one by one when they are few, and with one syncfs (coreutils'
 // `sync -f`) a disk when they are many.
 import { execFile } from 'node:child_process';
-import { close, fsync, open, statSync } from 'node:fs';
+import { close, closeSync, fsync, fsyncSync, open, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Counters } from '../types.ts';
 
@@ -52,4 +52,11 @@ function syncOne(path: string, counters: Counters): Promise<void> {
       });
     });
   });
+}
+
+/** One file's bytes, now. */
+export function syncFile(path: string): void {
+  const file = openSync(path, 'r+');
+  fsyncSync(file);
+  closeSync(file);
 }

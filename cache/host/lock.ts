@@ -66,6 +66,11 @@ export function livingOwner(path: string): LockOwner | null {
   return owner && !isDead(owner) ? owner : null;
 }
 
+/** Who took it last and did not release it, alive or dead. */
+export function lastOwner(path: string): LockOwner | null {
+  return existsSync(path) ? stateOf(path).owner : null;
+}
+
 function stateOf(path: string): State {
   const generation = highest(path);
   if (generation === 0) return { generation, owner: null };

@@ -2,6 +2,7 @@
 import { cpSync, existsSync, mkdirSync, readlinkSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Unhashable } from '../errors.ts';
+import { neighbour } from './atomic.ts';
 import { lstatOrNull } from './stat.ts';
 
 /**
@@ -45,9 +46,4 @@ function copyAcross(staged: string, place: string): void {
   cpSync(staged, near, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   renameSync(near, place);
   rmSync(staged, { recursive: true, force: true });
-}
-
-/** A new name beside a path, for a file that is on its way there. */
-export function neighbour(path: string): string {
-  return `${path}.dag-${process.pid}-${Math.random().toString(36).slice(2)}`;
 }

@@ -4,13 +4,12 @@
 // cut at any instant.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Database } from '../db/database.ts';
 import { decodeSmall, encodeSmall } from '../db/values.ts';
+import { neighbour } from '../host/atomic.ts';
 import { livingOwner } from '../host/lock.ts';
-import { identify, isAlive } from '../host/process.ts';
-import { neighbour } from '../host/replace.ts';
+import { newMark, readMark } from '../host/process.ts';
 import { isYoung, statOrNull } from '../host/stat.ts';
 import type { Digest } from '../types.ts';
 
@@ -72,7 +71,7 @@ export function openObjects(dir: string, database: Database): Objects {
   mkdirSync(root, { recursive: true });
   mkdirSync(temporaries, { recursive: true });
   sweep(temporaries);
-  const own = join(temporaries, temporaryName());
+  const own = join(temporaries, `${newMark()}~${Date.now()}`);
   const waiting = new Map<Digest, string>();
   const removals = new Set<Promise<void>>();
   const retained = new Set<string>();
@@ -204,18 +203,9 @@ function moveInto(temporary: string, path: string, folders: Set<string>): void {
   rmSync(temporary, { force: true });
 }
 
-function temporaryName(): string {
-  const { pid, started } = identify();
-  const random = Math.random().toString(36).slice(2);
-  return [encodeURIComponent(hostname()), pid, encodeURIComponent(started), random, Date.now()].join('~');
-}
-
-/** Of a process on another machine it cannot be told whether it lives: it is taken to. */
 function leaseOf(name: string): { readonly alive: boolean; readonly sinceMs: number } {
-  const [host, pid, started, , since] = name.split('~').map(decodeURIComponent);
-  const here = host === hostname();
-  const alive = started !== undefined && (!here || isAlive({ pid: Number(pid), started }));
-  return { alive, sinceMs: Number(since ?? 0) };
+  const mark = readMark(name);
+  return { alive: mark?.alive ?? false, sinceMs: Number(mark?.added[0] ?? 0) };
 }
 
 function foldersOf(lease: string): Digest[] {
