@@ -147,19 +147,19 @@ export function openCache(options: CacheOptions): Cache {
     touchedSince,
     files: (entry) =>
       entry.kind === 'folder'
-        ? filesOf(database, entry.digest)
+        ? filesOf(objects, entry.digest)
         : [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }],
-    diff: (before, after, limit = DIFF_LIMIT) => difference(database, before, after, limit),
+    diff: (before, after, limit = DIFF_LIMIT) => difference(objects, before, after, limit),
     save: (staged, target, base) => saveArtifact(parts, staged, target, base),
     has: (entry) =>
       entry.kind === 'folder'
         ? parts.whole.has(entry.digest) || database.has('stored', entry.digest)
-        : objects.holds(entry.digest),
+        : objects.has(entry.digest),
     restore: (entry, target) => restoreArtifact(parts, entry, target),
     get: (space, id) => database.get(space, id),
     refresh: database.refresh,
     ids: (space) => database.keys(space),
-    verify: (onProgress = () => {}) => verifyStore(parts, dir, onProgress),
+    verify: (onProgress = () => {}) => verifyStore(parts, onProgress),
     damage: (entry, path) => artifactDamage(parts, entry, path),
     collect: (request) => collect(parts, dir, request),
     put: (space, id, value) => database.put(space, id, value),

@@ -10,13 +10,10 @@
 // latter, for one transaction, so there is no circle. The project's run lock is never taken.
 //
 // Merkle nodes stay: they tell `why` what changed in folders, and cost 100 bytes a file.
-import { readdirSync, renameSync, rmdirSync, rmSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
 import { decodeChunk, decodeFolder } from '../hash/merkle.ts';
 import { acquireLock, type LockOwner } from '../host/lock.ts';
-import { statOrNull, TICK_MS } from '../host/stat.ts';
-import { collectLock } from '../store/objects.ts';
-import { readTree } from '../store/trees.ts';
+import { TICK_MS } from '../host/stat.ts';
+import { collectLock, type StoredFile } from '../store/objects.ts';
 import type { Digest, Entry } from '../types.ts';
 import type { CacheParts } from './parts.ts';
 import { forgetIncomplete } from './verify.ts';
@@ -48,13 +45,13 @@ export interface Collection {
 export async function collect(parts: CacheParts, dir: string, request: CollectRequest): Promise<Collection> {
   const lock = await acquireLock(collectLock(dir), { onWait: request.onWait });
   try {
-    return await collectLocked(parts, dir, request);
+    return await collectLocked(parts, request);
   } finally {
     lock.release();
   }
 }
 
-async function collectLocked(parts: CacheParts, dir: string, request: CollectRequest): Promise<Collection> {
+async function collectLocked(parts: CacheParts, request: CollectRequest): Promise<Collection> {
   const { database } = parts;
   await database.flush();
   const began = Date.now();
@@ -63,7 +60,7 @@ async function collectLocked(parts: CacheParts, dir: string, request: CollectReq
   const doomed = new Set(request.drop);
   const reachable = reach(parts, request, (id) => !doomed.has(id));
 
-  const found = sortObjects(dir, reachable, cutoffMs);
+  const found = sortObjects(parts.objects.files(), reachable, cutoffMs);
   const smalls = (database.keys('small') as Digest[]).filter((digest) => !reachable.has(digest));
   const smallBytes = (digests: readonly Digest[]) =>
     digests.reduce((sum, digest) => sum + (database.read('small', digest)?.length ?? 1) - 1, 0);
@@ -80,9 +77,9 @@ async function collectLocked(parts: CacheParts, dir: string, request: CollectReq
   };
   if (request.dryRun) return outcome;
   const stillReachable = await dropFromIndex(parts, request, doomed);
-  const garbage = found.garbage.filter(({ digest }) => !stillReachable.has(digest));
-  const removed = removeObjects(parts, dir, garbage, cutoffMs);
-  if (removed.size > 0) forgetIncomplete(database, (digest) => removed.has(digest));
+  const garbage = found.garbage.map(({ digest }) => digest).filter((digest) => !stillReachable.has(digest));
+  const removed = parts.objects.delete(garbage, cutoffMs);
+  if (removed.size > 0) forgetIncomplete(parts, (digest) => removed.has(digest));
   await database.flush();
   return outcome;
 }
@@ -119,11 +116,11 @@ function reach(
   const visit = (folder: Digest): void => {
     if (seen.has(folder)) return;
     seen.add(folder);
-    const head = readTree(database, folder);
+    const head = objects.tree(folder);
     for (const digest of head ? decodeFolder(head).chunks : []) {
       if (seen.has(digest)) continue;
       seen.add(digest);
-      const chunk = readTree(database, digest);
+      const chunk = objects.tree(digest);
       for (const line of chunk ? decodeChunk(chunk) : []) {
         if (line.folder) visit(line.digest);
         else files.add(line.digest);
@@ -141,59 +138,16 @@ function reach(
   return files;
 }
 
-interface Garbage {
-  readonly digest: Digest;
-  readonly path: string;
-  readonly sizeBytes: number;
-}
-
-function sortObjects(dir: string, reachable: ReadonlySet<Digest>, cutoffMs: number) {
-  const found = { garbage: [] as Garbage[], kept: 0, keptBytes: 0, youngBytes: 0 };
-  const root = join(dir, 'objects');
-  for (const prefix of readdirSync(root)) {
-    for (const name of readdirSync(join(root, prefix))) {
-      const path = join(root, prefix, name);
-      const stat = statOrNull(path);
-      if (!stat) continue;
-      const digest = (prefix + name) as Digest;
-      const led = reachable.has(digest);
-      const young = Math.max(stat.ctimeMs, stat.mtimeMs, stat.atimeMs) >= cutoffMs;
-      if (!led && !young) found.garbage.push({ digest, path, sizeBytes: stat.size });
-      else {
-        found.kept++;
-        found.keptBytes += stat.size;
-        if (!led) found.youngBytes += stat.size;
-      }
+function sortObjects(files: Iterable<StoredFile>, reachable: ReadonlySet<Digest>, cutoffMs: number) {
+  const found = { garbage: [] as StoredFile[], kept: 0, keptBytes: 0, youngBytes: 0 };
+  for (const file of files) {
+    const led = reachable.has(file.digest);
+    if (!led && file.usedMs < cutoffMs) found.garbage.push(file);
+    else {
+      found.kept++;
+      found.keptBytes += file.sizeBytes;
+      if (!led) found.youngBytes += file.sizeBytes;
     }
   }
   return found;
 }
-
-function removeObjects(parts: CacheParts, dir: string, garbage: readonly Garbage[], cutoffMs: number): Set<Digest> {
-  const aside = parts.objects.temporary();
-  const removed = new Set<Digest>();
-  for (const { path, digest } of garbage) {
-    try {
-      renameSync(path, aside);
-    } catch {
-      continue; // Gone, or not ours to remove.
-    }
-    // A rename leaves the access time: retained since we looked, it goes back.
-    if (wasRetained(statOrNull(aside), cutoffMs)) renameSync(aside, path);
-    else {
-      rmSync(aside, { force: true });
-      removed.add(digest);
-    }
-  }
-  const root = join(dir, 'objects');
-  for (const prefix of readdirSync(root)) {
-    try {
-      rmdirSync(join(root, prefix));
-    } catch {
-      // Not empty.
-    }
-  }
-  return removed;
-}
-
-const wasRetained = (stat: Stats | null, cutoffMs: number) => stat !== null && stat.atimeMs >= cutoffMs;

@@ -8,7 +8,7 @@ import { neighbour } from '../host/atomic.ts';
 import { chooseLink, type Link } from '../host/link.ts';
 import { throughLink } from '../host/replace.ts';
 import { deviceOf, isExecutable, lstatOrNull, statOrNull } from '../host/stat.ts';
-import type { Content } from '../store/objects.ts';
+import type { Content } from '../store/contentStore.ts';
 import { linesOf } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
 import type { CacheParts } from './parts.ts';
@@ -69,7 +69,7 @@ function planFile(parts: CacheParts, file: { digest: Digest; sizeBytes: number }
 
 /** Makes the folders, removes what is not in them, and lists the files that must come. */
 function planFolder(parts: CacheParts, digest: Digest, path: string, needs: Need[]): void {
-  const lines = linesOf(parts.database, digest);
+  const lines = linesOf(parts.objects, digest);
   if (!lines) throw new StoreDamage(digest, `tree ${digest}`, 'missing');
   const here = parts.scanner.scan(path);
   if (here?.kind === 'folder' && here.digest === digest) return;
@@ -103,7 +103,7 @@ async function fetchAll(parts: CacheParts, needs: readonly Need[]): Promise<void
   const temporary = (need: Need) => (near ? parts.objects.temporary() : neighbour(need.path));
   const large: { need: Need; object: string }[] = [];
   for (const need of needs) {
-    const place = parts.objects.locate(need.digest);
+    const place = parts.objects.read(need.digest);
     if (!place) throw new StoreDamage(need.digest, need.digest, 'missing');
     if (place.path === null) writeSmall(parts, need, place, temporary(need));
     else large.push({ need, object: place.path });

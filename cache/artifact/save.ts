@@ -82,16 +82,17 @@ function withCopy(parts: CacheParts, file: Job, link: Link): Job {
 
 function admit(parts: CacheParts, hashed: Hashed, job: Job): void {
   const { objects } = parts;
-  if (hashed.bytes) return objects.admitSmall(hashed.digest, hashed.bytes, isExecutable(hashed.stat));
+  if (hashed.bytes)
+    return objects.write(hashed.digest, { path: null, bytes: hashed.bytes, executable: isExecutable(hashed.stat) });
   if (objects.retain(hashed.digest)) {
     if (job.copy) rmSync(job.copy.to, { force: true });
     return;
   }
-  if (job.copy) return objects.admit(hashed.digest, job.copy.to);
+  if (job.copy) return objects.write(hashed.digest, { path: job.copy.to });
   const temporary = objects.temporary();
   chmodSync(job.path, isExecutable(hashed.stat) ? 0o555 : 0o444);
   linkSync(job.path, temporary);
-  objects.admit(hashed.digest, temporary);
+  objects.write(hashed.digest, { path: temporary });
 }
 
 /** Files whose digests were known by their stats, but whose bytes the store does not have. */
@@ -103,7 +104,7 @@ async function storeRest(parts: CacheParts, target: string, entry: Entry, base: 
     missing.map(({ path, sizeBytes }) => ({ path, sizeBytes })),
   );
   for (const { digest, path } of missing) {
-    if (!parts.objects.holds(digest))
+    if (!parts.objects.has(digest))
       throw new Error(`${path} changed while it was being saved. Wait for its writer to end.`);
   }
   if (missing.length === 0) return;
@@ -122,14 +123,14 @@ function beyond(
 ): FileHere[] | null {
   if (base?.kind !== 'folder' || entry.kind !== 'folder') return null;
   if (!objects.leaseFolder(base.digest) || !database.has('stored', base.digest)) return null;
-  const found = difference(database, base.digest, entry.digest, Number.POSITIVE_INFINITY);
+  const found = difference(objects, base.digest, entry.digest, Number.POSITIVE_INFINITY);
   const files = found?.changes.filter(({ path, after }) => after !== null && !path.endsWith('/'));
   return files?.map(({ path, after, sizeBytes }) => ({ path: `${target}/${path}`, digest: after!, sizeBytes })) ?? null;
 }
 
 function digestsOf(parts: CacheParts, path: string, entry: Entry): FileHere[] {
   if (entry.kind === 'file') return [{ path, digest: entry.digest, sizeBytes: entry.sizeBytes }];
-  const files = filesOf(parts.database, entry.digest);
+  const files = filesOf(parts.objects, entry.digest);
   if (!files) throw new Error('internal error: a folder that was just looked at is not in the index');
   return files.map((file) => ({ ...file, path: `${path}/${file.path}` }));
 }

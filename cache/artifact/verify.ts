@@ -2,12 +2,11 @@
 // by their bytes and not by their stats. What is damaged is set aside, so that no hit can lead to it.
 import { readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Database } from '../db/database.ts';
 import { isSmall } from '../db/values.ts';
 import { type Hashed, type Job, transferAll } from '../hash/files.ts';
 import { isTree } from '../hash/merkle.ts';
 import { lstatOrNull, statOrNull } from '../host/stat.ts';
-import type { Objects } from '../store/objects.ts';
+import type { Objects, StoredFile } from '../store/objects.ts';
 import { filesOf } from '../store/trees.ts';
 import type { Digest, Entry } from '../types.ts';
 import type { CacheParts } from './parts.ts';
@@ -34,14 +33,10 @@ export interface ArtifactDamage {
 const BATCH = 512;
 
 /** Safe beside builds: a damaged object is moved to damaged/, and whoever needs it runs its node again. */
-export async function verifyStore(
-  parts: CacheParts,
-  dir: string,
-  onProgress: (objects: number) => void,
-): Promise<Verification> {
+export async function verifyStore(parts: CacheParts, onProgress: (objects: number) => void): Promise<Verification> {
   const damaged: Damaged[] = [];
   let [objects, bytes] = [0, 0];
-  for (const batch of batches(join(dir, 'objects'))) {
+  for (const batch of batches(parts.objects.files())) {
     const hashed = await hashEach(parts, batch);
     for (const [at, job] of batch.entries()) {
       if (hashed[at]?.digest !== job.digest) damaged.push({ digest: job.digest, place: job.path });
@@ -60,24 +55,17 @@ export async function verifyStore(
   for (const { digest } of damaged) parts.objects.quarantine(digest);
   const trees = damagedTrees(parts);
   for (const digest of trees) parts.database.write('trees', digest, null);
-  forgetIncomplete(parts.database, lostFrom(parts.objects));
+  forgetIncomplete(parts, lostFrom(parts.objects));
   await parts.database.flush();
   return { objects, bytes, damaged: [...damaged, ...trees.map((digest) => ({ digest, place: 'index' }))] };
 }
 
-type ObjectJob = Job & { readonly digest: Digest };
-
-function* batches(root: string): Generator<ObjectJob[]> {
-  let batch: ObjectJob[] = [];
-  for (const prefix of readdirSync(root)) {
-    for (const name of readdirSync(join(root, prefix))) {
-      const path = join(root, prefix, name);
-      const stat = statOrNull(path);
-      if (stat) batch.push({ path, sizeBytes: stat.size, digest: (prefix + name) as Digest });
-      if (batch.length < BATCH) continue;
-      yield batch;
-      batch = [];
-    }
+function* batches(files: Iterable<StoredFile>): Generator<StoredFile[]> {
+  let batch: StoredFile[] = [];
+  for (const file of files) {
+    if (batch.push(file) < BATCH) continue;
+    yield batch;
+    batch = [];
   }
   if (batch.length > 0) yield batch;
 }
@@ -106,9 +94,9 @@ function damagedTrees({ database }: CacheParts): Digest[] {
 }
 
 /** A folder of which a file is lost cannot be restored: its mark goes, so that nobody tries. */
-export function forgetIncomplete(database: Database, lost: (digest: Digest) => boolean): void {
+export function forgetIncomplete({ database, objects }: CacheParts, lost: (digest: Digest) => boolean): void {
   for (const folder of database.keys('stored') as Digest[]) {
-    const files = filesOf(database, folder);
+    const files = filesOf(objects, folder);
     if (!files || files.some(({ digest }) => lost(digest))) database.write('stored', folder, null);
   }
 }
@@ -116,7 +104,7 @@ export function forgetIncomplete(database: Database, lost: (digest: Digest) => b
 function lostFrom(objects: Objects): (digest: Digest) => boolean {
   const known = new Map<Digest, boolean>();
   return (digest) => {
-    const lost = known.get(digest) ?? !objects.holds(digest);
+    const lost = known.get(digest) ?? !objects.has(digest);
     known.set(digest, lost);
     return lost;
   };
@@ -130,7 +118,7 @@ export async function artifactDamage(parts: CacheParts, entry: Entry, path: stri
   const wanted =
     entry.kind === 'file'
       ? [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }]
-      : filesOf(parts.database, entry.digest);
+      : filesOf(parts.objects, entry.digest);
   if (!wanted) return null;
   const placed = (inner: string) => (inner === '' ? path : join(path, inner));
   const here = wanted.filter((file) => statOrNull(placed(file.path))?.isFile());

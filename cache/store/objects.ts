@@ -2,23 +2,21 @@
 // objects/ab/cdef…, read-only. New files lie in a folder of this process until the barrier has synced them, and are
 // renamed into place only then: so what is in objects/ is durable, always, and a record may point to it after a power
 // cut at any instant.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Database } from '../db/database.ts';
 import { decodeSmall, encodeSmall } from '../db/values.ts';
+import { isTree } from '../hash/merkle.ts';
 import { neighbour } from '../host/atomic.ts';
 import { livingOwner } from '../host/lock.ts';
 import { newMark, readMark } from '../host/process.ts';
 import { isYoung, statOrNull } from '../host/stat.ts';
 import type { Digest } from '../types.ts';
+import type { ContentStore } from './contentStore.ts';
 
 /** Files up to this size go to the index: one page of LMDB. */
 export const SMALL_BYTES = 4000;
-
-export type Content =
-  | { readonly path: string }
-  | { readonly path: null; readonly bytes: Uint8Array; readonly executable: boolean };
 
 /** In a process' folder: names a folder that it counts on. */
 const BASE = 'base~';
@@ -31,15 +29,21 @@ export interface Lease {
   readonly folders: readonly Digest[];
 }
 
-export interface Objects {
-  /** Where the bytes lie, or null. */
-  locate(digest: Digest): Content | null;
+/** A file in objects/. */
+export interface StoredFile {
+  readonly digest: Digest;
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** When it was written, or somebody came to count on it. */
+  readonly usedMs: number;
+}
+
+export interface Objects extends ContentStore {
   /**
    * Whether the bytes are here. If so they may be pointed to after the next barrier: what another process has put in
    * place, it may not have synced yet.
    */
   retain(digest: Digest): boolean;
-  holds(digest: Digest): boolean;
   /**
    * From now on, while this process lives, collection keeps what this folder leads to. False where a collection is under way,
    * which may have decided before.
@@ -47,13 +51,12 @@ export interface Objects {
   leaseFolder(folder: Digest): boolean;
   /** A path for a new file on the store's disk. */
   temporary(): string;
-  /** Takes a finished temporary file as the bytes of `digest`. */
-  admit(digest: Digest, temporary: string): void;
-  admitSmall(digest: Digest, bytes: Uint8Array, executable: boolean): void;
-  /** Admitted and not yet in place. */
+  /** Written, and not yet in place. */
   waiting(): ReadonlyMap<Digest, string>;
   /** Puts synced files in place; returns the folders to sync. */
   place(synced: ReadonlyMap<Digest, string>): string[];
+  /** What is in place, small files apart. */
+  files(): Iterable<StoredFile>;
   /** Other processes that have this store open to put something in it. */
   leases(): readonly Lease[];
   /** Moves a damaged object out of the way. */
@@ -88,9 +91,9 @@ export function openObjects(dir: string, database: Database): Objects {
     lease();
     return join(own, String(count++));
   };
-  const holds = (digest: Digest) => waiting.has(digest) || database.has('small', digest) || existsSync(pathOf(digest));
   return {
-    locate(digest) {
+    has: (digest) => waiting.has(digest) || database.has('small', digest) || existsSync(pathOf(digest)),
+    read(digest) {
       const pending = waiting.get(digest);
       if (pending) return { path: pending };
       const small = database.read('small', digest);
@@ -98,7 +101,13 @@ export function openObjects(dir: string, database: Database): Objects {
       const path = pathOf(digest);
       return existsSync(path) ? { path } : null;
     },
-    holds,
+    tree(digest) {
+      const value = database.read('trees', digest);
+      if (!value || isTree(digest, value)) return value;
+      // Files would be restored under wrong names. It goes, so that it is written again when it is next made.
+      database.write('trees', digest, null);
+      return null;
+    },
     retain(digest) {
       if (waiting.has(digest)) return true;
       lease();
@@ -118,13 +127,12 @@ export function openObjects(dir: string, database: Database): Objects {
       return livingOwner(collectLock(dir)) === null;
     },
     temporary,
-    admit(digest, file) {
-      if (waiting.has(digest)) rmSync(file, { force: true });
-      else waiting.set(digest, file);
-    },
-    admitSmall(digest, bytes, executable) {
-      lease();
-      database.write('small', digest, encodeSmall({ bytes, executable }));
+    write(digest, content) {
+      if (content.path === null) {
+        lease();
+        database.write('small', digest, encodeSmall(content));
+      } else if (waiting.has(digest)) rmSync(content.path, { force: true });
+      else waiting.set(digest, content.path);
     },
     waiting: () => waiting,
     place(synced) {
@@ -137,6 +145,13 @@ export function openObjects(dir: string, database: Database): Objects {
         folders.add(dirname(path));
       }
       return [...folders];
+    },
+    files: () => filesIn(root),
+    delete(digests, unusedSinceMs) {
+      const removed = new Set<Digest>();
+      for (const digest of digests) if (removeUnused(pathOf(digest), temporary(), unusedSinceMs)) removed.add(digest);
+      removeEmptyFolders(root);
+      return removed;
     },
     leases: () =>
       readdirSync(temporaries)
@@ -165,6 +180,43 @@ export function openObjects(dir: string, database: Database): Objects {
       await rm(own, { recursive: true, force: true });
     },
   };
+}
+
+function* filesIn(root: string): Generator<StoredFile> {
+  for (const prefix of readdirSync(root)) {
+    for (const name of readdirSync(join(root, prefix))) {
+      const path = join(root, prefix, name);
+      const stat = statOrNull(path);
+      if (!stat) continue;
+      const usedMs = Math.max(stat.ctimeMs, stat.mtimeMs, stat.atimeMs);
+      yield { digest: (prefix + name) as Digest, path, sizeBytes: stat.size, usedMs };
+    }
+  }
+}
+
+function removeUnused(path: string, aside: string, unusedSinceMs: number): boolean {
+  try {
+    renameSync(path, aside);
+  } catch {
+    return false; // Gone, or not ours to remove.
+  }
+  // A rename leaves the access time: retained since it was looked at, it goes back.
+  if ((statOrNull(aside)?.atimeMs ?? 0) >= unusedSinceMs) {
+    renameSync(aside, path);
+    return false;
+  }
+  rmSync(aside, { force: true });
+  return true;
+}
+
+function removeEmptyFolders(root: string): void {
+  for (const prefix of readdirSync(root)) {
+    try {
+      rmdirSync(join(root, prefix));
+    } catch {
+      // Not empty.
+    }
+  }
 }
 
 function moveAside(path: string, aside: string): string {

@@ -1,8 +1,10 @@
-// What is in a folder's tree, read by its digest from the index alone: the flat list of its files, and what changed
+// What is in a folder's tree, read by its digest from a store alone: the flat list of its files, and what changed
 // between two folders. Chunks that two folders share are never read.
-import type { Database } from '../db/database.ts';
-import { decodeChunk, decodeFolder, isTree, type TreeLine } from '../hash/merkle.ts';
+import { decodeChunk, decodeFolder, type TreeLine } from '../hash/merkle.ts';
 import type { Digest } from '../types.ts';
+import type { ContentStore } from './contentStore.ts';
+
+type Trees = Pick<ContentStore, 'tree'>;
 
 export interface FileLine {
   /** Relative to the folder, forward slashes. */
@@ -27,38 +29,27 @@ export interface Difference {
   readonly changes: Change[];
 }
 
-/**
- * A node of the tree, if its bytes are what its digest says: files would be restored under wrong names by one that is not.
- * Such a one goes, so that it is written again when it is next made.
- */
-export function readTree(database: Database, digest: Digest): Buffer | null {
-  const value = database.read('trees', digest);
-  if (!value || isTree(digest, value)) return value;
-  database.write('trees', digest, null);
-  return null;
+/** Lines of one folder, sorted; null when a node of the tree is not in the store. */
+export function linesOf(store: Trees, folder: Digest): TreeLine[] | null {
+  const head = store.tree(folder);
+  return head && readChunks(store, decodeFolder(head).chunks);
 }
 
-/** Lines of one folder, sorted; null when a node of the tree is not in the index. */
-export function linesOf(database: Database, folder: Digest): TreeLine[] | null {
-  const head = readTree(database, folder);
-  return head && readChunks(database, decodeFolder(head).chunks);
-}
-
-function readChunks(database: Database, digests: Iterable<Digest>): TreeLine[] | null {
+function readChunks(store: Trees, digests: Iterable<Digest>): TreeLine[] | null {
   const lines: TreeLine[] = [];
   for (const digest of digests) {
-    const chunk = readTree(database, digest);
+    const chunk = store.tree(digest);
     if (!chunk) return null;
     for (const line of decodeChunk(chunk)) lines.push(line);
   }
   return lines;
 }
 
-/** Every file beneath, sorted by code unit of the path; null when a part of the tree is not in the index. */
-export function filesOf(database: Database, folder: Digest): FileLine[] | null {
+/** Every file beneath, sorted by code unit of the path; null when a part of the tree is not in the store. */
+export function filesOf(store: Trees, folder: Digest): FileLine[] | null {
   const files: FileLine[] = [];
   const gather = (digest: Digest, prefix: string): boolean => {
-    const lines = linesOf(database, digest);
+    const lines = linesOf(store, digest);
     if (!lines) return false;
     return lines.every((line) => {
       const path = prefix + line.name;
@@ -71,26 +62,26 @@ export function filesOf(database: Database, folder: Digest): FileLine[] | null {
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Null when one of the folders is not in the index. At most `limit` changes are listed, all are counted. */
-export function difference(database: Database, before: Digest, after: Digest, limit: number): Difference | null {
+/** Null when one of the folders is not in the store. At most `limit` changes are listed, all are counted. */
+export function difference(store: Trees, before: Digest, after: Digest, limit: number): Difference | null {
   const found: Difference & { total: number } = { total: 0, changes: [] };
-  const complete = compare(database, before, after, '', limit, found);
+  const complete = compare(store, before, after, '', limit, found);
   return complete ? found : null;
 }
 
 type Tally = { total: number; readonly changes: Change[] };
 
-function compare(db: Database, before: Digest, after: Digest, prefix: string, limit: number, tally: Tally): boolean {
+function compare(store: Trees, before: Digest, after: Digest, prefix: string, limit: number, tally: Tally): boolean {
   if (before === after) return true;
-  const heads = [readTree(db, before), readTree(db, after)];
+  const heads = [store.tree(before), store.tree(after)];
   if (!heads[0] || !heads[1]) return false;
   const chunks = [new Set(decodeFolder(heads[0]).chunks), new Set(decodeFolder(heads[1]).chunks)] as const;
   const old = readChunks(
-    db,
+    store,
     [...chunks[0]].filter((digest) => !chunks[1].has(digest)),
   );
   const now = readChunks(
-    db,
+    store,
     [...chunks[1]].filter((digest) => !chunks[0].has(digest)),
   );
   if (!old || !now) return false;
@@ -99,25 +90,25 @@ function compare(db: Database, before: Digest, after: Digest, prefix: string, li
     const a = old[from];
     const b = now[to];
     if (a && b && a.name === b.name) {
-      if (!compareLines(db, a, b, prefix, limit, tally)) return false;
+      if (!compareLines(store, a, b, prefix, limit, tally)) return false;
       from++;
       to++;
     } else if (a && (!b || a.name < b.name)) {
-      if (!report(db, { before: a }, prefix, limit, tally)) return false;
+      if (!report(store, { before: a }, prefix, limit, tally)) return false;
       from++;
     } else {
-      if (!report(db, { after: b! }, prefix, limit, tally)) return false;
+      if (!report(store, { after: b! }, prefix, limit, tally)) return false;
       to++;
     }
   }
   return true;
 }
 
-function compareLines(db: Database, a: TreeLine, b: TreeLine, prefix: string, limit: number, tally: Tally): boolean {
+function compareLines(store: Trees, a: TreeLine, b: TreeLine, prefix: string, limit: number, tally: Tally): boolean {
   if (a.digest === b.digest && a.folder === b.folder) return true;
-  if (a.folder && b.folder) return compare(db, a.digest, b.digest, `${prefix}${a.name}/`, limit, tally);
-  if (!a.folder && !b.folder) return report(db, { before: a, after: b }, prefix, limit, tally);
-  return report(db, { before: a }, prefix, limit, tally) && report(db, { after: b }, prefix, limit, tally);
+  if (a.folder && b.folder) return compare(store, a.digest, b.digest, `${prefix}${a.name}/`, limit, tally);
+  if (!a.folder && !b.folder) return report(store, { before: a, after: b }, prefix, limit, tally);
+  return report(store, { before: a }, prefix, limit, tally) && report(store, { after: b }, prefix, limit, tally);
 }
 
 interface Sides {
@@ -125,7 +116,7 @@ interface Sides {
   readonly after?: TreeLine;
 }
 
-function report(db: Database, { before, after }: Sides, prefix: string, limit: number, tally: Tally): boolean {
+function report(store: Trees, { before, after }: Sides, prefix: string, limit: number, tally: Tally): boolean {
   const line = (after ?? before)!;
   const empty = line.folder && line.files === 0; // Told by its own name, since no file tells of it.
   const path = prefix + line.name + (empty ? '/' : '');
@@ -147,7 +138,7 @@ function report(db: Database, { before, after }: Sides, prefix: string, limit: n
     tally.total += line.files; // Counted without being read.
     return true;
   }
-  const lines = linesOf(db, line.digest);
+  const lines = linesOf(store, line.digest);
   const sides = (inner: TreeLine): Sides => (after ? { after: inner } : { before: inner });
-  return lines?.every((inner) => report(db, sides(inner), `${path}/`, limit, tally)) ?? false;
+  return lines?.every((inner) => report(store, sides(inner), `${path}/`, limit, tally)) ?? false;
 }
