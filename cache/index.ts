@@ -17,14 +17,14 @@ import { type Difference, difference, type FileLine, filesOf } from './store/tre
 import { type Counters, type Digest, type Entry, newCounters } from './types.ts';
 
 export type { Collection, CollectRequest } from './artifact/collect.ts';
-export type { ArtifactDamage, Damaged, Verification } from './artifact/verify.ts';
+export type { ArtifactDamage, Verification } from './artifact/verify.ts';
 export type { Write } from './db/database.ts';
 export type { Space } from './db/tables.ts';
 export { StoreDamage, Unhashable } from './errors.ts';
 export { frame, hashValue, type Json, sha256 } from './hash/digest.ts';
-export { acquireLock, type Lock, type LockOptions, type LockOwner } from './host/lock.ts';
+export { acquireLock, type Lock, type LockOwner } from './host/lock.ts';
 export { DEAD, identify, isAlive, type ProcessId, processOf } from './host/process.ts';
-export type { Change, Difference, FileLine } from './store/trees.ts';
+export type { Difference, FileLine } from './store/trees.ts';
 export type { Counters, Digest, Entry, Key } from './types.ts';
 
 export interface CacheOptions {

@@ -27,7 +27,7 @@ export interface OpenGuard {
 }
 
 /** Others hinder a repair: their end, or a person, helps. */
-export class IndexInUse extends Error {
+class IndexInUse extends Error {
   override readonly name = 'IndexInUse';
 }
 

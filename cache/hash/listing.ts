@@ -62,21 +62,6 @@ export function folderItem(name: string, digest: string, sizeBytes: number, file
   return { name, flags: FOLDER, digest, size: sizeBytes, second: files, ctimeMs: 0, ino: 0, dev: 0 };
 }
 
-export function itemAt(listing: Listing, at: number): Item {
-  const base = at * WIDTH;
-  const { stats } = listing;
-  return {
-    name: listing.names[at]!,
-    flags: listing.flags[at]!,
-    digest: digestAt(listing, at),
-    size: stats[base]!,
-    second: stats[base + 1]!,
-    ctimeMs: stats[base + 2]!,
-    ino: stats[base + 3]!,
-    dev: stats[base + 4]!,
-  };
-}
-
 export function digestAt(listing: Listing, at: number): string {
   return listing.digests.toString('hex', at * 32, at * 32 + 32);
 }
@@ -205,7 +190,7 @@ export function isPacked(chunk: Buffer): boolean {
 }
 
 /** The names in packed chunks, with a zero byte between. */
-export function packedNames(chunks: readonly Buffer[]): string {
+function packedNames(chunks: readonly Buffer[]): string {
   return chunks.map((chunk) => chunk.toString('utf8', chunk.length - chunk.readUInt32LE(4))).join('\0');
 }
 

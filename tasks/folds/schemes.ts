@@ -99,7 +99,7 @@ export function readOwnFolds(folder: string, rows: readonly FoldRow[], folds: nu
 }
 
 /** Ascending. */
-export function patientsOnBothSides(train: readonly FoldRow[], valid: readonly FoldRow[]): string[] {
+function patientsOnBothSides(train: readonly FoldRow[], valid: readonly FoldRow[]): string[] {
   const seen = new Set(train.map((row) => row.patient));
   return [...new Set(valid.map((row) => row.patient))].filter((patient) => seen.has(patient)).sort();
 }

@@ -93,7 +93,7 @@ function foldAt(head: Head, level: Level, x: number, y: number): number {
 }
 
 /** The lateral ventricles, a bent ellipse on either side that diverges towards its horns. */
-export function inVentricle(head: Head, z: number, x: number, y: number): boolean {
+function inVentricle(head: Head, z: number, x: number, y: number): boolean {
   const t = z / 27;
   const room = 1 - t * t;
   if (room <= 0) return false;

@@ -14,7 +14,7 @@ export interface DrawnImage {
   readonly file: Buffer;
 }
 
-export const FIELD_OF_VIEW_MM = 260;
+const FIELD_OF_VIEW_MM = 260;
 const SPACING_Z_MM = 5;
 
 /** How many studies a patient has: most one, some two, a few three. */

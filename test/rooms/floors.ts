@@ -2,21 +2,21 @@
 // It may import itself and the rooms that its row names, which all stand above it: so there is no circle. Type imports count.
 // The picture in ARCHITECTURE.md is made of this table (`npx vitest run test/rooms.test.ts -u`).
 
-export interface Room {
+export interface Floor {
   readonly room: string;
   /** Rooms above. */
-  readonly may: readonly string[];
+  readonly mayImport: readonly string[];
   /** For the picture. */
   readonly holds: string;
 }
 
 /** Names are of the house, unless they name another. */
-function roomsOf(house: string, rows: readonly (readonly [room: string, may: string, holds: string])[]): Room[] {
+function roomsOf(house: string, rows: readonly (readonly [room: string, may: string, holds: string])[]): Floor[] {
   const full = (name: string) =>
     /^(?:cache|engine|tasks)\//.test(name) ? name : name === '.' ? house : `${house}/${name}`;
   return rows.map(([room, may, holds]) => ({
     room: full(room),
-    may: may.split(' ').filter(Boolean).map(full),
+    mayImport: may.split(' ').filter(Boolean).map(full),
     holds,
   }));
 }
@@ -96,10 +96,10 @@ export const TASKS = roomsOf('tasks', [
 ]);
 
 /** What tasks may import of the engine, and the engine of the cache: doors. */
-export const FLOORS: readonly Room[] = [
+export const FLOORS: readonly Floor[] = [
   ...CACHE,
   ...ENGINE,
-  ...TASKS.map((row) => ({ ...row, may: [...row.may, 'engine/task.ts'] })),
+  ...TASKS.map((row) => ({ ...row, mayImport: [...row.mayImport, 'engine/task.ts'] })),
 ];
 
 /** Houses whose files form no circle. */

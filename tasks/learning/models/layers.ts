@@ -20,7 +20,7 @@ export interface ConvOptions {
 }
 
 /** Kaiming normal over the fan out, as torchvision's networks draw their convolutions. */
-export function fanOut(shape: readonly number[]): Initial {
+function fanOut(shape: readonly number[]): Initial {
   return { kind: 'normal', std: Math.sqrt(2 / (shape[0]! * shape[2]! * shape[3]!)) };
 }
 

@@ -36,7 +36,7 @@ const CONVOLUTIONS = ['conv', 'convInputGrad', 'convWeightGrad'];
 const CHEAP = ['add', 'sub', 'mul', 'affine', 'swish', 'relu', 'scaleShift', 'channelScale', 'gate', 'gateShift'];
 
 /** The number of channels that a node treats one by one; 0: it does not. */
-export function channelsOf(node: Node): number {
+function channelsOf(node: Node): number {
   const { name } = node.op;
   if (CHANNELWISE.includes(name)) {
     const image = node.shape.length === 4 ? node : node.inputs[0]!;

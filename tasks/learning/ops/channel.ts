@@ -21,7 +21,7 @@ function need(name: string, shapes: readonly Shape[], good: boolean, expected: s
 }
 
 /** Σ over N, H and W: (N,C,H,W) → (C). */
-export const channelSumOp: Op<None> = {
+const channelSumOp: Op<None> = {
   name: 'channelSum',
   shape(shapes) {
     need('channelSum', shapes, true, '(N,C,H,W)');
@@ -38,7 +38,7 @@ export const channelSumOp: Op<None> = {
 };
 
 /** Σ x·y over N, H and W: (N,C,H,W)² → (C). */
-export const channelDotOp: Op<None> = {
+const channelDotOp: Op<None> = {
   name: 'channelDot',
   shape(shapes) {
     need('channelDot', shapes, sameShape(shapes[0]!, shapes[1]!), 'two equal (N,C,H,W)');
@@ -62,7 +62,7 @@ export const channelDotOp: Op<None> = {
  * Σ (x - m)² over N, H and W, m the mean over N, H and W: (N,C,H,W), (C) → (C). As m is the mean, the sum does not change
  * with it to first order: no gradient flows there.
  */
-export const channelDeviationOp: Op<None> = {
+const channelDeviationOp: Op<None> = {
   name: 'channelDeviation',
   shape(shapes) {
     need('channelDeviation', shapes, sameShape(shapes[1]!, channels(shapes[0]!)), '(N,C,H,W), (C)');
@@ -84,7 +84,7 @@ export const channelDeviationOp: Op<None> = {
 };
 
 /** x·scale + shift, a scale and shift a channel: (N,C,H,W), (C), (C) → (N,C,H,W). */
-export const scaleShiftOp: Op<None> = {
+const scaleShiftOp: Op<None> = {
   name: 'scaleShift',
   shape(shapes) {
     const [x, scale, shift] = shapes;
@@ -106,7 +106,7 @@ export const scaleShiftOp: Op<None> = {
 };
 
 /** x·scale, a scale a channel: (N,C,H,W), (C) → (N,C,H,W). */
-export const channelScaleOp: Op<None> = {
+const channelScaleOp: Op<None> = {
   name: 'channelScale',
   shape(shapes) {
     need('channelScale', shapes, sameShape(shapes[1]!, channels(shapes[0]!)), '(N,C,H,W), (C)');
@@ -126,7 +126,7 @@ export const channelScaleOp: Op<None> = {
 };
 
 /** (C) → (N,C,H,W). */
-export const channelBroadcastOp: Op<{ shape: Shape }> = {
+const channelBroadcastOp: Op<{ shape: Shape }> = {
   name: 'channelBroadcast',
   shape(shapes, { shape }) {
     if (!sameShape(shapes[0]!, channels(shape))) throw shapeError('channelBroadcast', shapes, `(C) for [${shape}]`);
@@ -143,7 +143,7 @@ export const channelBroadcastOp: Op<{ shape: Shape }> = {
 };
 
 /** Σ over H and W: (N,C,H,W) → (N,C,1,1). */
-export const spatialSumOp: Op<None> = {
+const spatialSumOp: Op<None> = {
   name: 'spatialSum',
   shape(shapes) {
     need('spatialSum', shapes, true, '(N,C,H,W)');
@@ -160,7 +160,7 @@ export const spatialSumOp: Op<None> = {
 };
 
 /** Σ x·y over H and W: (N,C,H,W)² → (N,C,1,1). */
-export const spatialDotOp: Op<None> = {
+const spatialDotOp: Op<None> = {
   name: 'spatialDot',
   shape(shapes) {
     need('spatialDot', shapes, sameShape(shapes[0]!, shapes[1]!), 'two equal (N,C,H,W)');
@@ -180,7 +180,7 @@ export const spatialDotOp: Op<None> = {
 };
 
 /** x·g, a factor a sample and channel: (N,C,H,W), (N,C,1,1) → (N,C,H,W). */
-export const gateOp: Op<None> = {
+const gateOp: Op<None> = {
   name: 'gate',
   shape(shapes) {
     need('gate', shapes, sameShape(shapes[1]!, points(shapes[0]!)), '(N,C,H,W), (N,C,1,1)');
@@ -200,7 +200,7 @@ export const gateOp: Op<None> = {
 };
 
 /** x·g + p, a factor and a shift a sample and channel: (N,C,H,W), (N,C,1,1)² → (N,C,H,W). */
-export const gateShiftOp: Op<None> = {
+const gateShiftOp: Op<None> = {
   name: 'gateShift',
   shape(shapes) {
     const fits = sameShape(shapes[1]!, points(shapes[0]!)) && sameShape(shapes[2]!, points(shapes[0]!));
@@ -221,7 +221,7 @@ export const gateShiftOp: Op<None> = {
 };
 
 /** (N,C,1,1) → (N,C,H,W). */
-export const spatialBroadcastOp: Op<{ shape: Shape }> = {
+const spatialBroadcastOp: Op<{ shape: Shape }> = {
   name: 'spatialBroadcast',
   shape(shapes, { shape }) {
     if (!sameShape(shapes[0]!, points(shape))) throw shapeError('spatialBroadcast', shapes, `(N,C,1,1) for [${shape}]`);
@@ -238,7 +238,7 @@ export const spatialBroadcastOp: Op<{ shape: Shape }> = {
 };
 
 /** x·m, a factor a sample: (N,C,H,W), (N) → (N,C,H,W). The factor is data (a mask): it has no gradient. */
-export const sampleScaleOp: Op<None> = {
+const sampleScaleOp: Op<None> = {
   name: 'sampleScale',
   shape(shapes) {
     need('sampleScale', shapes, sameShape(shapes[1]!, [shapes[0]![0]!]), '(N,C,H,W), (N)');

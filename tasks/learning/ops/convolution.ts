@@ -47,7 +47,7 @@ function eachProduct(
 }
 
 /** x (N,Cin,H,W), w (Cout,Cin/groups,K,K), optionally bias (Cout) → (N,Cout,Ho,Wo). */
-export const convOp: Op<ConvAttributes> = {
+const convOp: Op<ConvAttributes> = {
   name: 'conv',
   shape(shapes, attributes) {
     const [x, w, bias] = shapes;
@@ -78,7 +78,7 @@ export const convOp: Op<ConvAttributes> = {
 };
 
 /** dL/dx (of `shape`) of a convolution, from dL/dy and w. */
-export const convInputGradOp: Op<ConvAttributes & { shape: Shape }> = {
+const convInputGradOp: Op<ConvAttributes & { shape: Shape }> = {
   name: 'convInputGrad',
   shape: (_shapes, { shape }) => shape,
   evaluate([dy, w], node) {
@@ -91,7 +91,7 @@ export const convInputGradOp: Op<ConvAttributes & { shape: Shape }> = {
 };
 
 /** dL/dw (of `shape`) of a convolution, from x and dL/dy. */
-export const convWeightGradOp: Op<ConvAttributes & { shape: Shape }> = {
+const convWeightGradOp: Op<ConvAttributes & { shape: Shape }> = {
   name: 'convWeightGrad',
   shape: (_shapes, { shape }) => shape,
   evaluate([x, dy], node) {

@@ -21,24 +21,24 @@ function binary(name: string, f: (a: number, b: number) => number, gradient?: Op
   };
 }
 
-export const addOp = binary(
+const addOp = binary(
   'add',
   (a, b) => a + b,
   (_graph, _node, dy) => [dy, dy],
 );
-export const subOp = binary(
+const subOp = binary(
   'sub',
   (a, b) => a - b,
   (graph, _node, dy) => [dy, affine(graph, dy, -1, 0)],
 );
-export const mulOp = binary(
+const mulOp = binary(
   'mul',
   (a, b) => a * b,
   (graph, node, dy) => [mul(graph, dy, node.inputs[1]!), mul(graph, dy, node.inputs[0]!)],
 );
 
 /** scale·x + shift, both plain numbers. */
-export const affineOp: Op<{ scale: number; shift: number }> = {
+const affineOp: Op<{ scale: number; shift: number }> = {
   name: 'affine',
   shape: ([x]) => x!,
   evaluate: ([x], { attributes: { scale, shift } }) => x!.map((value) => scale * value + shift),
@@ -46,7 +46,7 @@ export const affineOp: Op<{ scale: number; shift: number }> = {
 };
 
 /** (x + epsilon)^(-1/2). */
-export const rsqrtOp: Op<{ epsilon: number }> = {
+const rsqrtOp: Op<{ epsilon: number }> = {
   name: 'rsqrt',
   shape: ([x]) => x!,
   evaluate: ([x], { attributes }) => x!.map((value) => 1 / Math.sqrt(value + attributes.epsilon)),
@@ -57,26 +57,26 @@ export const rsqrtOp: Op<{ epsilon: number }> = {
   },
 };
 
-export const sigmoidOp = unary('sigmoid', logistic, (graph, node, dy) => {
+const sigmoidOp = unary('sigmoid', logistic, (graph, node, dy) => {
   const y = node as unknown as Node;
   return [mul(graph, dy, sub(graph, y, mul(graph, y, y)))];
 });
 
 /** log(1 + e^x), without overflow. */
-export const softplusOp = unary(
+const softplusOp = unary(
   'softplus',
   (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
   (graph, node, dy) => [mul(graph, dy, sigmoid(graph, node.inputs[0]!))],
 );
 
 /** x·sigmoid(x), also known as SiLU (Elfwing et al., 2017; Ramachandran et al., 2017). */
-export const swishOp = unary(
+const swishOp = unary(
   'swish',
   (x) => x * logistic(x),
   (graph, node, dy) => [apply(graph, swishGradOp, [dy, node.inputs[0]!, node as unknown as Node], none)],
 );
 /** dL/dx of swish from (dL/dy, x, y): with s the sigmoid of x, dy·(s·(1 - y) + y). */
-export const swishGradOp: Op<None> = {
+const swishGradOp: Op<None> = {
   name: 'swishGrad',
   shape(shapes) {
     const [dy, x, y] = shapes;
@@ -86,16 +86,16 @@ export const swishGradOp: Op<None> = {
   evaluate: ([dy, x, y]) => dy!.map((value, i) => value * (logistic(x![i]!) * (1 - y![i]!) + y![i]!)),
 };
 
-export const reluOp = unary(
+const reluOp = unary(
   'relu',
   (x) => Math.max(x, 0),
   (graph, node, dy) => [apply(graph, reluGradOp, [dy, node as unknown as Node], none)],
 );
 /** dL/dx of relu from (dL/dy, y). */
-export const reluGradOp = binary('reluGrad', (dy, y) => (y > 0 ? dy : 0));
+const reluGradOp = binary('reluGrad', (dy, y) => (y > 0 ? dy : 0));
 
 /** The same numbers along the last axis, at every place of the others; one number is the same everywhere. */
-export const constantOp: Op<{ shape: readonly number[]; values: readonly number[] }> = {
+const constantOp: Op<{ shape: readonly number[]; values: readonly number[] }> = {
   name: 'constant',
   shape(_inputs, { shape, values }) {
     if (values.length !== 1 && values.length !== shape.at(-1)) {

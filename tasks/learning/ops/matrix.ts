@@ -5,7 +5,7 @@ type None = Record<string, never>;
 const none: None = {};
 
 /** op(a)·op(b) with op the transpose where asked: (M,K)·(K,L) → (M,L). */
-export const matmulOp: Op<{ transposeA: boolean; transposeB: boolean }> = {
+const matmulOp: Op<{ transposeA: boolean; transposeB: boolean }> = {
   name: 'matmul',
   shape(shapes, { transposeA, transposeB }) {
     const [a, b] = shapes;
@@ -36,7 +36,7 @@ export const matmulOp: Op<{ transposeA: boolean; transposeB: boolean }> = {
 };
 
 /** A factor for each index of the first axis: (R,…), (R) → (R,…). */
-export const rowScaleOp: Op<None> = {
+const rowScaleOp: Op<None> = {
   name: 'rowScale',
   shape(shapes) {
     if (!sameShape(shapes[1]!, [shapes[0]![0]!])) throw shapeError('rowScale', shapes, '(R,…), (R)');
@@ -53,7 +53,7 @@ export const rowScaleOp: Op<None> = {
 };
 
 /** Σ x·y over all axes but the first: (R,…)² → (R). */
-export const rowDotOp: Op<None> = {
+const rowDotOp: Op<None> = {
   name: 'rowDot',
   shape(shapes) {
     if (!sameShape(shapes[0]!, shapes[1]!)) throw shapeError('rowDot', shapes, 'two equal shapes');
@@ -72,7 +72,7 @@ export const rowDotOp: Op<None> = {
 };
 
 /** Σ of everything: any shape → (1). */
-export const sumOp: Op<None> = {
+const sumOp: Op<None> = {
   name: 'sum',
   shape: () => [1],
   evaluate: ([x]) => Float64Array.of(x!.reduce((a, b) => a + b, 0)),
@@ -80,7 +80,7 @@ export const sumOp: Op<None> = {
 };
 
 /** (1) → any shape. */
-export const fillOp: Op<{ shape: Shape }> = {
+const fillOp: Op<{ shape: Shape }> = {
   name: 'fill',
   shape: (_shapes, { shape }) => shape,
   evaluate: ([x], node) => new Float64Array(sizeOf(node.shape)).fill(x![0]!),

@@ -37,7 +37,7 @@ function eachWindow(
 const argmax = (x: Float64Array, window: readonly number[]): number =>
   window.reduce((best, i) => (x[i]! > x[best]! ? i : best));
 
-export const maxPoolOp: Op<PoolAttributes> = {
+const maxPoolOp: Op<PoolAttributes> = {
   name: 'maxPool',
   shape: (shapes, attributes) => outputShape('maxPool', shapes, attributes),
   evaluate([x], node) {
@@ -53,7 +53,7 @@ export const maxPoolOp: Op<PoolAttributes> = {
 };
 
 /** dL/dx of maxPool from (dL/dy, x, y). */
-export const maxPoolGradOp: Op<PoolAttributes> = {
+const maxPoolGradOp: Op<PoolAttributes> = {
   name: 'maxPoolGrad',
   shape: ([, x]) => x!,
   evaluate([dy, x], node) {
@@ -65,7 +65,7 @@ export const maxPoolGradOp: Op<PoolAttributes> = {
   },
 };
 
-export const averagePoolOp: Op<PoolAttributes> = {
+const averagePoolOp: Op<PoolAttributes> = {
   name: 'averagePool',
   shape: (shapes, attributes) => outputShape('averagePool', shapes, attributes),
   evaluate([x], node) {
@@ -81,7 +81,7 @@ export const averagePoolOp: Op<PoolAttributes> = {
 };
 
 /** dL/dx (of `shape`) of averagePool from dL/dy. */
-export const averagePoolGradOp: Op<PoolAttributes & { shape: Shape }> = {
+const averagePoolGradOp: Op<PoolAttributes & { shape: Shape }> = {
   name: 'averagePoolGrad',
   shape: (_shapes, { shape }) => shape,
   evaluate([dy], node) {

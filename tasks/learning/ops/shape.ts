@@ -4,7 +4,7 @@ import { apply, type Graph, type Node, type Op, type Shape, shapeError, sizeOf }
 /** What an input is: a trained parameter, a running statistic, or data of the step (images, labels, masks). */
 export type InputRole = 'parameter' | 'buffer' | 'data';
 
-export const inputOp: Op<{ name: string; role: InputRole; shape: Shape }> = {
+const inputOp: Op<{ name: string; role: InputRole; shape: Shape }> = {
   name: 'input',
   shape: (_inputs, { shape }) => shape,
   evaluate() {
@@ -13,7 +13,7 @@ export const inputOp: Op<{ name: string; role: InputRole; shape: Shape }> = {
 };
 
 /** The same values under another shape; for weights and tables, never for images. */
-export const reshapeOp: Op<{ shape: Shape }> = {
+const reshapeOp: Op<{ shape: Shape }> = {
   name: 'reshape',
   shape(shapes, { shape }) {
     if (sizeOf(shapes[0]!) !== sizeOf(shape)) throw shapeError('reshape', shapes, `as many values as [${shape}]`);
@@ -24,7 +24,7 @@ export const reshapeOp: Op<{ shape: Shape }> = {
 };
 
 /** (N,C,1,1) → (N,C): from an image of one pixel to a table. */
-export const flattenOp: Op<Record<string, never>> = {
+const flattenOp: Op<Record<string, never>> = {
   name: 'flatten',
   shape(shapes) {
     const [n, c, h, w] = shapes[0]!;
@@ -36,7 +36,7 @@ export const flattenOp: Op<Record<string, never>> = {
 };
 
 /** (N,C) → (N,C,1,1). */
-export const unflattenOp: Op<Record<string, never>> = {
+const unflattenOp: Op<Record<string, never>> = {
   name: 'unflatten',
   shape: ([x]) => [x![0]!, x![1]!, 1, 1],
   evaluate: ([x]) => x!,
@@ -44,7 +44,7 @@ export const unflattenOp: Op<Record<string, never>> = {
 };
 
 /** (N,C1,H,W), (N,C2,H,W), … → (N,C1+C2+…,H,W). */
-export const concatOp: Op<Record<string, never>> = {
+const concatOp: Op<Record<string, never>> = {
   name: 'concat',
   shape(shapes) {
     const [n, , h, w] = shapes[0]!;
@@ -76,7 +76,7 @@ export const concatOp: Op<Record<string, never>> = {
 };
 
 /** Channels [start, end): (N,C,H,W) → (N,end-start,H,W). */
-export const sliceChannelsOp: Op<{ start: number; end: number }> = {
+const sliceChannelsOp: Op<{ start: number; end: number }> = {
   name: 'sliceChannels',
   shape(shapes, { start, end }) {
     const [n, c, h, w] = shapes[0]!;
@@ -102,7 +102,7 @@ export const sliceChannelsOp: Op<{ start: number; end: number }> = {
 };
 
 /** Zero channels before and after: the gradient of a slice. */
-export const padChannelsOp: Op<{ before: number; after: number }> = {
+const padChannelsOp: Op<{ before: number; after: number }> = {
   name: 'padChannels',
   shape: ([x], { before, after }) => [x![0]!, x![1]! + before + after, x![2]!, x![3]!],
   evaluate([x], node) {
@@ -117,7 +117,7 @@ export const padChannelsOp: Op<{ before: number; after: number }> = {
 };
 
 /** (C1), (C2), … → (C1+C2+…). */
-export const joinOp: Op<Record<string, never>> = {
+const joinOp: Op<Record<string, never>> = {
   name: 'join',
   shape(shapes) {
     if (!shapes.every((s) => s.length === 1)) throw shapeError('join', shapes, '(C) each');
@@ -136,7 +136,7 @@ export const joinOp: Op<Record<string, never>> = {
 };
 
 /** Values [start, end): (C) → (end-start). The gradient of a join. */
-export const cutOp: Op<{ start: number; end: number }> = {
+const cutOp: Op<{ start: number; end: number }> = {
   name: 'cut',
   shape: (_shapes, { start, end }) => [end - start],
   evaluate: ([x], { attributes: { start, end } }) => x!.slice(start, end),
