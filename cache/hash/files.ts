@@ -1,6 +1,5 @@
 // Hashes files, and copies them while hashing: here when they are few, on worker threads when there is enough to do.
-// `transferOne` is also the workers' program, sent as text (a bundle has no second file), so it uses nothing but its
-// arguments.
+// `transferOne` is also the workers' program, sent as text (host/threads.ts has why), so it uses nothing but its arguments.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -4,3 +4,4 @@ export { writeAtomically } from './atomic.ts';
 export { acquireLock, type Lock, type LockOwner, lastOwner, livingOwner } from './lock.ts';
 export { bootId, DEAD, identify, isAlive, type ProcessId, processOf } from './process.ts';
 export { tickMs } from './stat.ts';
+export { startHelper } from './threads.ts';

@@ -3,7 +3,7 @@
 // compare there, and give back a byte a line; this thread reads the folders meanwhile, and then takes chunks like the others.
 import fs from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { startHelper } from '../host/threads.ts';
 import type { PackedFolder } from './statCache.ts';
 
 /** From here on a thread (35 ms to start) pays: as many lstats take 45 ms. */
@@ -46,9 +46,7 @@ export function startParallelStat(folders: ReadonlyMap<string, PackedFolder>, bo
   const { shared, placed } = share(folders, boot);
   const counts = new Int32Array(shared.counts);
   const threads = Math.min(MAX_THREADS, availableParallelism()) - 1;
-  const workers = Array.from({ length: threads }, () => new Worker(program(), { eval: true, workerData: shared }));
-  // What goes wrong there is done here.
-  for (const worker of workers) worker.on('error', () => {});
+  const workers = Array.from({ length: threads }, () => startHelper(checker, shared));
   const help = checker(fs, shared);
   const numbers = new Map(shared.folders.map((path, at) => [path, at]));
   return {
@@ -100,13 +98,8 @@ function share(folders: ReadonlyMap<string, PackedFolder>, boot: number): { shar
   return { shared: { jobs, folders: [...folders.keys()], fresh, counts, boot }, placed };
 }
 
-function program(): string {
-  return `const help = (${checker.toString()})(require('node:fs'), require('node:worker_threads').workerData);
-while (help());`;
-}
-
 /**
- * Does the next chunk; false when none is left. Sent to the threads as text, so it uses nothing but its arguments; the layout
+ * Does the next chunk; false when none is left. It is the threads' program too (host/threads.ts); the layout
  * and the flags are those of listing.ts.
  */
 function checker(files: typeof fs, { jobs, folders, fresh, counts, boot }: Shared): () => boolean {
