@@ -82,7 +82,7 @@ export function headFault(path: string): string | null {
   });
 }
 
-/** Null where LMDB may use the file. `boot`: the number of this boot, as in process.ts. */
+/** Null where LMDB may use the file. `boot`: the number of this boot, as in host/process.ts. */
 export function faultOf(path: string, boot: number): string | null {
   const wrong = (what: string) => {
     throw new Fault(what);

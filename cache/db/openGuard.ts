@@ -1,7 +1,7 @@
 // Is the index whole? LMDB reads its file through memory and trusts it, so a file that was cut short or overwritten ends the
 // process by a signal rather than with an error. So before it is opened: the heads are read, and the file must be as long
 // as they say. If a process that had it open died (by a kill, or by that very signal), all of it is looked through by a
-// reader that trusts nothing (`pages.ts`), and what fails is replaced by what can be read of it and of its last copy
+// reader that trusts nothing (`lmdbFile.ts`), and what fails is replaced by what can be read of it and of its last copy
 // (`repair.ts`). Nothing is taken for done that is not: what is lost is made again.
 //
 // open/ holds a marker for each process that has the index open. Who looks through it does so only when it has the index alone: it

@@ -1,6 +1,6 @@
 // What the index holds, by name.
 
-/** Records and hints of the caller, as JSON values (`json.ts`). */
+/** Records and hints of the caller, as JSON values (`values.ts`). */
 export type Space = 'records' | 'nodes' | 'code' | 'meta';
 /** Our own, as bytes: what was hashed where, Merkle nodes, small files, and folders whose every file was stored. */
 export type Table = 'stats' | 'trees' | 'small' | 'stored';
