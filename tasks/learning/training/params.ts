@@ -53,6 +53,20 @@ export const modelParams = z.strictObject({
 });
 export type ModelParams = z.infer<typeof modelParams>;
 
+/** What the train task is given. */
+export const trainingParams = z.strictObject({
+  model: modelParams,
+  epochs: z.int().positive(),
+  patience: z.int().positive(),
+  batch: z.int().positive(),
+  lr: z.number().positive(),
+  weight_decay: z.number().nonnegative(),
+  seed: z.int().nonnegative(),
+  device: z.string(),
+  ...refinements,
+});
+export type TrainingParams = z.infer<typeof trainingParams>;
+
 /** The network alone, without what is said about its training and data. */
 export function networkOf(model: ModelParams): ModelSpec {
   const { images: _images, cv_scheme: _scheme, init: _init, ...rest } = model;
