@@ -1,33 +1,31 @@
-// The door of the cache: look at files and folders, save and restore them, keep records. Knows nothing of nodes.
+// The door of the cache: scan files and folders, save and restore them, keep records. Knows nothing of nodes.
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Collection, type CollectRequest, collect } from './collect.ts';
-import { type Difference, difference, type FileLine, filesOf } from './contents.ts';
-import { type Counters, newCounters } from './counters.ts';
-import { openDatabase, type Write } from './database.ts';
-import type { LinkOption } from './link.ts';
-import { newLooker } from './look.ts';
-import { openObjects } from './objects.ts';
-import { newPublisher } from './publish.ts';
-import { restoreArtifact } from './restore.ts';
-import { type Shelf, saveArtifact } from './save.ts';
-import type { Space } from './tables.ts';
-import type { Digest, Entry } from './types.ts';
-import { Unhashable } from './unhashable.ts';
-import { type ArtifactDamage, artifactDamage, type Verification, verifyStore } from './verify.ts';
+import { type Collection, type CollectRequest, collect } from './artifact/collect.ts';
+import { newCommitter } from './artifact/commit.ts';
+import type { CacheParts } from './artifact/parts.ts';
+import { restoreArtifact } from './artifact/restore.ts';
+import { saveArtifact } from './artifact/save.ts';
+import { type ArtifactDamage, artifactDamage, type Verification, verifyStore } from './artifact/verify.ts';
+import { openDatabase, type Write } from './db/database.ts';
+import type { Space } from './db/tables.ts';
+import { Unhashable } from './errors.ts';
+import type { LinkOption } from './host/link.ts';
+import { newScanner } from './scan/scanner.ts';
+import { openObjects } from './store/objects.ts';
+import { type Difference, difference, type FileLine, filesOf } from './store/trees.ts';
+import { type Counters, type Digest, type Entry, newCounters } from './types.ts';
 
-export type { Collection, CollectRequest } from './collect.ts';
-export type { Change, Difference, FileLine } from './contents.ts';
-export type { Counters } from './counters.ts';
-export { StoreDamage } from './damage.ts';
-export type { Write } from './database.ts';
-export { frame, hashValue, type Json, sha256 } from './digest.ts';
-export { acquireLock, type Lock, type LockOptions, type LockOwner } from './lock.ts';
-export { DEAD, identify, isAlive, type ProcessId, processOf } from './process.ts';
-export type { Space } from './tables.ts';
-export type { Digest, Entry, Key } from './types.ts';
-export { Unhashable } from './unhashable.ts';
-export type { ArtifactDamage, Damaged, Verification } from './verify.ts';
+export type { Collection, CollectRequest } from './artifact/collect.ts';
+export type { ArtifactDamage, Verification } from './artifact/verify.ts';
+export type { Write } from './db/database.ts';
+export type { Space } from './db/tables.ts';
+export { StoreDamage, Unhashable } from './errors.ts';
+export { frame, hashValue, type Json, sha256 } from './hash/digest.ts';
+export { acquireLock, type Lock, type LockOwner } from './host/lock.ts';
+export { DEAD, identify, isAlive, type ProcessId, processOf } from './host/process.ts';
+export type { Difference, FileLine } from './store/trees.ts';
+export type { Counters, Digest, Entry, Key } from './types.ts';
 
 export interface CacheOptions {
   /** Absolute: PROJECT/.dag, or DAG_CACHE. */
@@ -36,7 +34,7 @@ export interface CacheOptions {
   readonly link?: LinkOption;
   /** Counts reads, stats, hashes and writes into this. */
   readonly counters?: Counters;
-  /** Told of every publishing step (stored, swapped, synced, placed, durable, recorded): tests stop the process there. */
+  /** Told of every step of saving and committing (stored, swapped, synced, placed, durable, recorded): tests stop the process there. */
   readonly onStep?: (step: string) => void;
 }
 
@@ -50,12 +48,12 @@ export interface Cache {
    * What lies at the absolute path, by the stat cache; only what changed is hashed. Null when nothing is there.
    * Remembered until `forget`. Throws `Unhashable` on dangling links, loops of links, sockets, and folders that may not be read.
    */
-  look(path: string): Entry | null;
-  /** Hashes in parallel, and in slices, what `look` would have to hash one by one. */
+  scan(path: string): Entry | null;
+  /** Hashes in parallel, and in slices, what `scan` would have to hash one by one. */
   warm(paths: readonly string[]): Promise<void>;
-  /** The path, or anything above or beneath it, changed: the next `look` stats again. */
+  /** The path, or anything above or beneath it, changed: the next `scan` stats again. */
   forget(path: string): void;
-  /** Stats again, past the memory of `look`: does the path hold anything but `entry` now? */
+  /** Stats again, past the memory of `scan`: does the path hold anything but `entry` now? */
   changedSince(path: string, entry: Entry): boolean;
   /**
    * As `changedSince`, and also: was a file there written after the instant (milliseconds since 1970)? Then its bytes may have
@@ -95,7 +93,7 @@ export interface Cache {
   /** Drops records, then what no record leads to; safe beside running builds. */
   collect(request: CollectRequest): Promise<Collection>;
   /** Does the work while no other process has this cache open, nor can open it; false, and nothing, where one has. */
-  alone(work: () => void): boolean;
+  withExclusiveAccess(work: () => void): boolean;
   /** The other processes that have this cache open, or may have: for a person. */
   users(): string[];
   close(): Promise<void>;
@@ -112,15 +110,23 @@ export function openCache(options: CacheOptions): Cache {
   const counters = options.counters ?? newCounters();
   const database = openDatabase(join(dir, 'index.mdb'), counters);
   const objects = openObjects(dir, database);
-  const looker = newLooker(database, counters);
+  const scanner = newScanner(database, counters);
   const onStep = options.onStep ?? (() => {});
-  const shelf: Shelf = { database, objects, looker, counters, link: options.link ?? 'auto', whole: new Set(), onStep };
-  const publisher = newPublisher(shelf);
+  const parts: CacheParts = {
+    database,
+    objects,
+    scanner,
+    counters,
+    link: options.link ?? 'auto',
+    whole: new Set(),
+    onStep,
+  };
+  const committer = newCommitter(parts);
 
   const touchedSince: Cache['touchedSince'] = (path, entry, sinceMs) => {
-    const now = lookOrNull(() => looker.lookAgain(path, sinceMs));
+    const now = scanOrNull(() => scanner.rescan(path, sinceMs));
     if (now?.entry?.kind !== entry.kind || now.entry.digest !== entry.digest) {
-      looker.forget(path);
+      scanner.forget(path);
       return 'changed';
     }
     return now.written ? 'touched' : null;
@@ -129,37 +135,37 @@ export function openCache(options: CacheOptions): Cache {
     dir,
     counters,
     repaired: database.repaired,
-    alone: database.alone,
+    withExclusiveAccess: database.withExclusiveAccess,
     users: database.users,
-    look: looker.look,
-    forget: looker.forget,
+    scan: scanner.scan,
+    forget: scanner.forget,
     async warm(paths) {
-      await looker.warm(paths);
+      await scanner.warm(paths);
       await database.flush();
     },
     changedSince: (path, entry) => touchedSince(path, entry, Number.POSITIVE_INFINITY) !== null,
     touchedSince,
     files: (entry) =>
       entry.kind === 'folder'
-        ? filesOf(database, entry.digest)
+        ? filesOf(objects, entry.digest)
         : [{ path: '', digest: entry.digest, sizeBytes: entry.sizeBytes }],
-    diff: (before, after, limit = DIFF_LIMIT) => difference(database, before, after, limit),
-    save: (staged, target, base) => saveArtifact(shelf, staged, target, base),
+    diff: (before, after, limit = DIFF_LIMIT) => difference(objects, before, after, limit),
+    save: (staged, target, base) => saveArtifact(parts, staged, target, base),
     has: (entry) =>
       entry.kind === 'folder'
-        ? shelf.whole.has(entry.digest) || database.has('stored', entry.digest)
-        : objects.holds(entry.digest),
-    restore: (entry, target) => restoreArtifact(shelf, entry, target),
+        ? parts.whole.has(entry.digest) || database.has('stored', entry.digest)
+        : objects.has(entry.digest),
+    restore: (entry, target) => restoreArtifact(parts, entry, target),
     get: (space, id) => database.get(space, id),
     refresh: database.refresh,
     ids: (space) => database.keys(space),
-    verify: (onProgress = () => {}) => verifyStore(shelf, dir, onProgress),
-    damage: (entry, path) => artifactDamage(shelf, entry, path),
-    collect: (request) => collect(shelf, dir, request),
+    verify: (onProgress = () => {}) => verifyStore(parts, onProgress),
+    damage: (entry, path) => artifactDamage(parts, entry, path),
+    collect: (request) => collect(parts, dir, request),
     put: (space, id, value) => database.put(space, id, value),
-    commit: (writes) => publisher.commit(writes),
+    commit: (writes) => committer.commit(writes),
     async close() {
-      await publisher.commit([]);
+      await committer.commit([]);
       await objects.close();
       await database.close();
     },
@@ -167,9 +173,9 @@ export function openCache(options: CacheOptions): Cache {
 }
 
 /** What cannot be hashed is not what was. */
-function lookOrNull<T>(look: () => T): T | null {
+function scanOrNull<T>(scan: () => T): T | null {
   try {
-    return look();
+    return scan();
   } catch (error) {
     if (error instanceof Unhashable) return null;
     throw error;

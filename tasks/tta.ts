@@ -3,11 +3,11 @@
 import * as z from 'zod';
 import { defineTask, InputError } from '../engine/task.ts';
 import { CLASSES } from './classes.ts';
-import { TTA_VIEWS } from './learning/augment.ts';
-import { openPredictor } from './learning/device.ts';
+import { openPredictor } from './learning/device/device.ts';
+import { TTA_VIEWS } from './learning/loader/augment.ts';
 import { createLoader, loaderWorkers } from './learning/loader/loader.ts';
-import { microBatch, modelParams, picturesAtOnce } from './learning/params.ts';
-import { predict } from './learning/predictions.ts';
+import { microBatch, modelParams, picturesAtOnce } from './learning/training/params.ts';
+import { predict } from './learning/training/predictions.ts';
 import { type Predictions, readPredictions, writePredictions } from './tables/predictions.ts';
 
 export { loadImages } from './learning/loader/worker.ts';

@@ -6,7 +6,7 @@ import {
   exportOnnx,
   initialise,
   type ModelSpec,
-} from '../../tasks/learning/trainer.ts';
+} from '../../tasks/learning/training/trainer.ts';
 
 export interface Job {
   readonly arch: Arch;

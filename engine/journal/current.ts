@@ -1,5 +1,5 @@
 // The run that goes on now, seen from another process by its journal.
-import { lockHolder } from './holder.ts';
+import { livingOwner } from '../../cache/host/index.ts';
 import { journalFile, readJournal, runIds } from './read.ts';
 
 export interface CurrentRun {
@@ -10,7 +10,7 @@ export interface CurrentRun {
 
 /** Null when no run goes on, or none that has begun to do anything. */
 export async function currentRun(places: { lock: string; journals: string }): Promise<CurrentRun | null> {
-  const holder = await lockHolder(places.lock);
+  const holder = livingOwner(places.lock);
   if (!holder) return null;
   const id = runIds(places.journals).findLast((name) => name.endsWith(`-${holder.pid}`));
   if (id === undefined || isFinished(places.journals, id)) return null;

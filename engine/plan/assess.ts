@@ -99,13 +99,13 @@ function itemsOf(
 
 function entryOf(source: Source, { root, cache, outputsOf }: PlanContext): Entry | null {
   const place = path.resolve(root, source.path);
-  if (!source.producer) return cache.look(place);
+  if (!source.producer) return cache.scan(place);
   const { node, output, subpath } = source.producer;
   const whole = outputsOf(node)?.[output];
   if (!whole || !subpath) return whole ?? null;
   // The producer's artifact lies in the work tree as recorded, but for one that is only planned to be restored.
-  const artifact = cache.look(place.slice(0, -subpath.length - 1));
-  if (artifact?.digest === whole.digest) return cache.look(place);
+  const artifact = cache.scan(place.slice(0, -subpath.length - 1));
+  if (artifact?.digest === whole.digest) return cache.scan(place);
   const file = cache.files(whole)?.find((line) => line.path === subpath);
   return file ? { kind: 'file', digest: file.digest, sizeBytes: file.sizeBytes, files: 1 } : null;
 }
@@ -141,7 +141,7 @@ function outputReason(cache: Cache, root: string, file: string, wanted: Entry): 
 /** A link to nothing, say, in an output: it is not what was made. */
 function lookOrNull(cache: Cache, place: string): Entry | null {
   try {
-    return cache.look(place);
+    return cache.scan(place);
   } catch (error) {
     if (error instanceof Unhashable) return null;
     throw error;

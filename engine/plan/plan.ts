@@ -91,7 +91,7 @@ export function outputsOnDisk(
 ): Record<string, Entry> {
   const outputs: Record<string, Entry> = {};
   for (const output of nodesByName(pipeline).get(name)?.outputs ?? []) {
-    const entry = cache.look(path.join(pipeline.root, output.path));
+    const entry = cache.scan(path.join(pipeline.root, output.path));
     if (entry) outputs[output.name] = entry;
   }
   return outputs;

@@ -35,7 +35,7 @@ export async function collectGarbage(session: Session, request: GarbageRequest):
   const { cache } = session;
   let hinderedBy: readonly string[] = [];
   const alone = (work: () => void) => {
-    const done = cache.alone(work);
+    const done = cache.withExclusiveAccess(work);
     if (!done) hinderedBy = cache.users();
     return done;
   };

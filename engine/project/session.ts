@@ -147,7 +147,7 @@ export async function checkSources({ pipeline, cache }: Session, nodes: readonly
       for (const { producer, path: file } of list) if (!producer && !sources.has(file)) sources.set(file, node);
   }
   await cache.warm([...sources.keys()].map((file) => path.resolve(pipeline.root, file)));
-  const missing = [...sources].filter(([file]) => cache.look(path.resolve(pipeline.root, file)) === null);
+  const missing = [...sources].filter(([file]) => cache.scan(path.resolve(pipeline.root, file)) === null);
   if (missing.length > 0)
     throw new UsageError(missingText(missing.map(([file, { name }]) => ({ path: file, node: name }))));
 }

@@ -59,7 +59,7 @@ export async function saveEach(cache: Cache, { folder, base, removed }: EachOutp
 async function reinstate(cache: Cache, base: Entry, target: string): Promise<void> {
   cache.forget(target);
   await cache.warm([target]);
-  if (cache.look(target)?.digest === base.digest) return;
+  if (cache.scan(target)?.digest === base.digest) return;
   if (!cache.has(base))
     throw new LostBase(`${target} changed while the node ran, and the store does not have what it was`);
   await cache.restore(base, target);

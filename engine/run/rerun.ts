@@ -93,7 +93,7 @@ function compare(
   const files: FileDifference[] = [];
   let total = 0;
   for (const { name, path: file } of node.outputs) {
-    const found = differenceOf(cache, record.outputs[name]!, cache.look(written[name]!), file);
+    const found = differenceOf(cache, record.outputs[name]!, cache.scan(written[name]!), file);
     files.push(...found.files);
     total += found.total;
   }

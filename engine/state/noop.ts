@@ -1,7 +1,7 @@
 // The run that has nothing to do, told by stats alone. A run that found every node fresh leaves behind what it looked at: the
 // stats of pipeline.yml, of the code, of all inputs and outputs (files, folders and what is in them) and of the cache's
 // index. A later run of the same request for which every one of these is the same gives the same answer, without reading
-// the pipeline, the index or a key. Sound on these conditions, beside those of cache/stat.ts:
+// the pipeline, the index or a key. Sound on these conditions, beside those of cache/host/stat.ts:
 //  - An answer is left only when all times are older than the start of its run, less a tick of the clock: then nothing
 //    changed between the look and the stat, and any later write moves a time.
 //  - A folder whose times are the same has the same names in it, and its files are statted one by one.
@@ -18,16 +18,13 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
-  renameSync,
   rmSync,
   type Stats,
   statSync,
-  writeFileSync,
 } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { bootId, lastOwner, writeAtomically } from '../../cache/host/index.ts';
 import type { RunSummary } from '../model/event.ts';
 import type { Node, Source } from '../model/node.ts';
 import type { Places } from './places.ts';
@@ -105,8 +102,7 @@ export function rememberNoop(places: Places, request: NoopRequest, answer: NoopA
   prefix.writeUInt32LE(padded.length);
   const file = answerFile(places, request);
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(`${file}.${process.pid}`, Buffer.concat([prefix, padded, found]));
-  renameSync(`${file}.${process.pid}`, file);
+  writeAtomically(file, Buffer.concat([prefix, padded, found]));
   dropOldest(path.dirname(file));
 }
 
@@ -160,12 +156,10 @@ function dropOldest(folder: string): void {
   for (const { file } of byAge.slice(KEPT_ANSWERS)) rmSync(file, { force: true });
 }
 
-/** Another run may be about to change something: then the long way, which waits for it. See cache/lock.ts. */
+/** Another run may be about to change something: then the long way, which waits for it. */
 function isLocked(lock: string): boolean {
   try {
-    const newest = Math.max(0, ...readdirSync(lock).map((name) => Number(name) || 0));
-    if (newest === 0) return false;
-    return (JSON.parse(readFileSync(path.join(lock, String(newest)), 'utf8')) as { owner: unknown }).owner !== null;
+    return lastOwner(lock) !== null;
   } catch {
     return true;
   }
@@ -194,12 +188,4 @@ function buildId(): string {
   const program = process.argv[1];
   const stat = program === undefined ? undefined : statSync(program, { throwIfNoEntry: false });
   return `${process.version} ${stat?.size} ${stat?.mtimeMs} ${stat?.ino}`;
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-  } catch {
-    return String(Math.round((Date.now() / 1000 - os.uptime()) / 60));
-  }
 }

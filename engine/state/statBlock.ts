@@ -5,7 +5,7 @@
 // then the names in UTF-8 with a zero byte between, and up to seven more so that the next block begins at a multiple of eight.
 import fs, { type Stats } from 'node:fs';
 import os from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { startHelper } from '../../cache/host/index.ts';
 
 const WIDTH = 6;
 const BLOCK_PATHS = 1024;
@@ -52,7 +52,7 @@ export function statsHold(bytes: SharedArrayBuffer, start: number, root: string)
     counts: new SharedArrayBuffer(12),
   };
   const threads = paths < MANY_PATHS ? 0 : Math.min(MAX_THREADS, os.availableParallelism()) - 1;
-  const workers = Array.from({ length: threads }, () => startThread(shared));
+  const workers = Array.from({ length: threads }, () => startHelper(comparer, shared));
   const work = comparer(fs, shared);
   while (work());
   const counts = new Int32Array(shared.counts);
@@ -74,15 +74,6 @@ interface Shared {
 
 const DONE = 1;
 const DIFFERS = 2;
-
-function startThread(shared: Shared): Worker {
-  const program = `const work = (${comparer.toString()})(require('node:fs'), require('node:worker_threads').workerData);
-while (work());`;
-  const worker = new Worker(program, { eval: true, workerData: shared });
-  worker.on('error', () => {});
-  worker.unref();
-  return worker;
-}
 
 /** Compares the next block; false when none is left. Sent to the threads as text, so it uses nothing but its arguments. */
 function comparer(files: typeof fs, { bytes, blocks, root, counts }: Shared): () => boolean {

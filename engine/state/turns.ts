@@ -1,6 +1,7 @@
 // What a node that gave way ran in its turns: a file beside its scratch folder, so that a later run knows it too.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { writeAtomically } from '../../cache/host/index.ts';
 import type { Node } from '../model/node.ts';
 
 /** What came before a node's turn, in this run and in earlier ones. */
@@ -23,8 +24,7 @@ export function earlierTurns({ resources }: Node, scratch: string): Earlier {
 
 export function noteTurn(scratch: string, earlier: Earlier): void {
   mkdirSync(path.dirname(scratch), { recursive: true });
-  writeFileSync(`${fileOf(scratch)}.new`, JSON.stringify(earlier));
-  renameSync(`${fileOf(scratch)}.new`, fileOf(scratch));
+  writeAtomically(fileOf(scratch), JSON.stringify(earlier));
 }
 
 export function forgetTurns(scratch: string): void {

@@ -28,12 +28,12 @@ export function filesToWatch(
       files.add(path.resolve(pipeline.root, action.path));
       // A folder is what a pattern in an import means.
       for (const file of modulesRead.get(action.path) ?? [])
-        (cache.look(file)?.kind === 'folder' ? folders : files).add(file);
+        (cache.scan(file)?.kind === 'folder' ? folders : files).add(file);
     }
     for (const source of inputs.flatMap(({ sources }) => sources)) {
       if (source.producer) continue;
       const place = path.resolve(pipeline.root, source.path);
-      const entry = cache.look(place);
+      const entry = cache.scan(place);
       if (entry?.kind === 'folder' && entry.files <= SMALL_FOLDER) folders.add(place);
       else if (entry?.kind !== 'folder') files.add(place);
     }

@@ -2,11 +2,12 @@
 // costs a read and at most one move of the bytes; a codec is loaded when the first file needs it.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { codecOf, type Decode, loadCodec } from './codecs/codec.ts';
+import { codecOf, loadCodec } from './codecs/codec.ts';
+import type { CodecName, Decode } from './codecs/frame.ts';
 import { findFragments, joinFragments } from './fragments.ts';
 import { type Header, MOST_FILE_BYTES, parseHeader, tooLarge } from './header.ts';
 import { describeImage } from './image.ts';
-import { type CodecName, TRANSFER_SYNTAXES } from './syntax.ts';
+import { TRANSFER_SYNTAXES } from './syntax.ts';
 import { isZero, ZERO_FILLED } from './zeros.ts';
 
 export type StoredPixels = Uint8Array | Int8Array | Uint16Array | Int16Array;

@@ -1,6 +1,6 @@
 // The transfer syntaxes that are read (PS3.5, annex A), and how the pixels of each are stored.
 
-export type CodecName = 'rle' | 'jpeg' | 'jpegLs' | 'jpeg2000' | 'htj2k';
+import type { CodecName } from './codecs/frame.ts';
 
 export interface TransferSyntax {
   readonly name: string;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { type Artifact, InputError } from '../../engine/task.ts';
 import { CLASSES } from '../classes.ts';
-import { readJson } from '../report/history.ts';
 import { type Combination, combination, modelsOf } from '../statistics/combine.ts';
 import { shownPath } from '../tables/csv.ts';
+import { readJson } from '../tables/json.ts';
 
 const SMOOTHING = z.object({
   sigmaMm: z.object(Object.fromEntries(CLASSES.map((name) => [name, z.number().min(0)]))),

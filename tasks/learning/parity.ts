@@ -4,10 +4,10 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { InputError } from '../../engine/task.ts';
-import { modelParams } from './params.ts';
-import { readSafetensors } from './safetensors.ts';
-import { type Arch, createPredictor, exportOnnx, type ModelSpec, type TensorData } from './trainer.ts';
-import { classesOf, formOf, wholeWeights } from './weights.ts';
+import { modelParams } from './training/params.ts';
+import { type Arch, createPredictor, exportOnnx, type ModelSpec, type TensorData } from './training/trainer.ts';
+import { readSafetensors } from './weights/safetensors.ts';
+import { classesOf, formOf, wholeWeights } from './weights/weights.ts';
 
 const TOLERANCE = 1e-3;
 const BATCH = 8;

@@ -1,9 +1,16 @@
 // What a device does in a training: one step on vectors that it keeps. Each lowering has its own (onnx/stepper.ts,
-// tfjs/stepper.ts); trainer.ts knows no more of devices than this.
-import type { Layout } from './flat.ts';
+// tfjs/stepper.ts); training/trainer.ts knows no more of devices than this.
+import type { Layout } from './models/flat.ts';
 import type { ModelSpec } from './models/models.ts';
 import type { Mask } from './models/network.ts';
-import type { AdamW } from './onnx/adamw.ts';
+
+/** The optimiser's settings. */
+export interface AdamW {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+}
 
 /** What a step is built for. */
 export interface StepPlan {

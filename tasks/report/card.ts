@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { InputError } from '../../engine/task.ts';
 import { shownPath } from '../tables/csv.ts';
-import { readJson } from './history.ts';
+import { readJson } from '../tables/json.ts';
 
 const counts = z.record(z.string(), z.number());
 

@@ -1,9 +1,9 @@
 // The training histories that the report draws: one JSON file a model and fold, one entry an epoch.
-import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { type Artifact, InputError } from '../../engine/task.ts';
 import type { LossPoint } from '../plots/loss.ts';
 import { shownPath } from '../tables/csv.ts';
+import { readJson } from '../tables/json.ts';
 
 const EPOCHS = z.array(
   z.object({ epoch: z.number(), trainLoss: z.number(), validLoss: z.number(), lr: z.number().optional() }),
@@ -18,12 +18,4 @@ export function readHistories(artifacts: readonly Artifact[]): LossPoint[] {
       throw new InputError(`${shownPath(path)}: no training history: ${z.prettifyError(parsed.error)}`);
     return parsed.data.map((epoch) => ({ model: axes.model ?? 'model', fold: axes.fold ?? '0', ...epoch }));
   });
-}
-
-export function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new InputError(`${shownPath(path)}: cannot be read as JSON: ${(error as Error).message}`);
-  }
 }

@@ -5,10 +5,10 @@ import * as z from 'zod';
 import { type Artifact, InputError } from '../../engine/task.ts';
 import { groupsOf } from '../statistics/losses.ts';
 import { shownPath } from '../tables/csv.ts';
+import { readJson } from '../tables/json.ts';
 import { some } from '../tables/labels.ts';
 import { readMetadataColumns } from '../tables/metadata.ts';
 import { readPredictions } from '../tables/predictions.ts';
-import { readJson } from './history.ts';
 
 /** By the model's name, in the order of the artifacts. */
 export function byModel<T>(artifacts: readonly Artifact[], read: (path: string) => T): Map<string, T> {

@@ -9,9 +9,13 @@ import { cropHead, type RgbImage } from '../imaging/crop.ts';
 import { toPlanes } from '../imaging/hounsfield.ts';
 import { WINDOWS, windowTable } from '../imaging/windows.ts';
 import { imageLosses } from '../statistics/losses.ts';
+import type { Example, Pictures } from './findings.ts';
+import { truthOf } from './sheets.ts';
 
 /** The longer side, in pixels: sixty of them stay far below the report's 5 MB. */
 const SIDE = 144;
+const WORST = 12;
+const CROPS = 3;
 
 export interface Scored {
   readonly images: readonly string[];
@@ -20,8 +24,40 @@ export interface Scored {
   readonly labels: Uint8Array;
 }
 
+/** `png` and `images` are the folders of the networks' pictures and of the DICOM files. */
+export async function drawPictures(
+  set: Scored,
+  groupOf: Uint32Array,
+  { png, images }: { readonly png: string; readonly images: string },
+): Promise<Pictures> {
+  const losses = imageLosses(set.values, set.labels);
+  const width = CLASSES.length;
+  const show = async (row: number): Promise<Example> => ({
+    image: set.images[row]!,
+    picture: await thumbnail(png, set.images[row]!),
+    truth: truthOf(set.labels, row),
+    values: [...set.values.subarray(row * width, (row + 1) * width)],
+    loss: losses[row]!,
+  });
+  const found = examples(set, groupOf);
+  const crops: { image: string; whole: string; cropped: string }[] = [];
+  // One after the other: the reader's pixels are good until the next file is read.
+  for (const { rows } of found.slice(-CROPS)) {
+    const image = set.images[rows[0] ?? 0]!;
+    const pair = await beforeAndAfterCrop(images, image);
+    if (pair) crops.push({ image, ...pair });
+  }
+  return {
+    examples: await Promise.all(
+      found.map(async ({ name, rows }) => ({ name, shown: await Promise.all(rows.map(show)) })),
+    ),
+    worst: await Promise.all(worstErrors(set, groupOf, WORST).map(({ row }) => show(row))),
+    crops,
+  };
+}
+
 /** For each class the two most certain right answers, of two patients, and two images of nobody's bleeding. Row numbers. */
-export function examples({ values, labels }: Scored, groupOf: Uint32Array): { name: string; rows: number[] }[] {
+function examples({ values, labels }: Scored, groupOf: Uint32Array): { name: string; rows: number[] }[] {
   const width = CLASSES.length;
   const best = (score: (row: number) => number): number[] => top(labels.length / width, score, groupOf, 2);
   const subtypes = CLASSES.slice(1).map((name, c) => ({
@@ -33,11 +69,7 @@ export function examples({ values, labels }: Scored, groupOf: Uint32Array): { na
 }
 
 /** The images that cost most, one a patient, the worst first. */
-export function worstErrors(
-  { values, labels }: Scored,
-  groupOf: Uint32Array,
-  count: number,
-): { row: number; loss: number }[] {
+function worstErrors({ values, labels }: Scored, groupOf: Uint32Array, count: number): { row: number; loss: number }[] {
   const losses = imageLosses(values, labels);
   return top(losses.length, (row) => losses[row]!, groupOf, count).map((row) => ({ row, loss: losses[row]! }));
 }
@@ -62,7 +94,7 @@ const SHOWN = [
 ] as const;
 
 /** A PNG of the png task in grey, made small; `folder` has a folder for each kind. Undefined where neither kind was made. */
-export async function thumbnail(folder: string, image: string): Promise<string | undefined> {
+async function thumbnail(folder: string, image: string): Promise<string | undefined> {
   for (const { kind, channel } of SHOWN) {
     const path = join(folder, kind, `${image}.png`);
     if (existsSync(path)) return dataUri(sharp(path).extractChannel(channel));
@@ -71,7 +103,7 @@ export async function thumbnail(folder: string, image: string): Promise<string |
 }
 
 /** The three windows as colours, whole and cropped to the head as the png task does; undefined where the file is unreadable. */
-export async function beforeAndAfterCrop(
+async function beforeAndAfterCrop(
   folder: string,
   image: string,
 ): Promise<{ whole: string; cropped: string } | undefined> {

@@ -15,8 +15,8 @@ import {
 import { hostname } from 'node:os';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
-import { countOf, entriesOf, faultOf, headFault } from '../../cache/pages.ts';
-import { bootNumber, processOf } from '../../cache/process.ts';
+import { countOf, entriesOf, faultOf, headFault } from '../../cache/db/lmdbFile.ts';
+import { bootNumber, processOf } from '../../cache/host/process.ts';
 import type { Project } from '../rigs/project.ts';
 import { cleanOutputs, createEveryKind, outputsOf, removeOutputs, textOf } from './rig.ts';
 

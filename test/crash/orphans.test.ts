@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { DEAD, processOf } from '../../cache/process.ts';
+import { DEAD, processOf } from '../../cache/host/process.ts';
 import { pidFilesIn } from '../../engine/exec/local/pidFiles.ts';
 import { began, handHeld, start } from '../cli/rig.ts';
 import { createProject, DAG, type Project } from '../rigs/project.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../engine/task.ts';
-import { openPredictor } from '../../tasks/learning/device.ts';
+import { openPredictor } from '../../tasks/learning/device/device.ts';
 import {
   createTrainer,
   exportOnnx,
@@ -13,7 +13,7 @@ import {
   type Tensors,
   type Trainer,
   type TrainerOptions,
-} from '../../tasks/learning/trainer.ts';
+} from '../../tasks/learning/training/trainer.ts';
 import { normals, worst } from './core/rig.ts';
 
 const SIDE = 32;

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { affineOf, drawView, IDENTITY, TTA_VIEWS, type View, warp } from '../../tasks/learning/augment.ts';
+import { affineOf, drawView, IDENTITY, TTA_VIEWS, type View, warp } from '../../tasks/learning/loader/augment.ts';
 import { levelsOf } from '../../tasks/learning/loader/levels.ts';
 import { AUGMENT, randomStream, shuffled } from '../../tasks/learning/loader/random.ts';
 

@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { cosine } from '../../tasks/learning/fit.ts';
-import { createTrainer } from '../../tasks/learning/trainer.ts';
+import { cosine } from '../../tasks/learning/training/fit.ts';
+import { createTrainer } from '../../tasks/learning/training/trainer.ts';
 import { filledWeights, mixed } from './core/mixed.ts';
 
 interface Curve {

@@ -6,15 +6,15 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CLASS_WEIGHTS } from '../../tasks/classes.ts';
-import { loadCheckpoint } from '../../tasks/learning/checkpoint.ts';
-import { cosine, type Fit, type FitOptions, fitNetwork } from '../../tasks/learning/fit.ts';
 import type { LabelledImages } from '../../tasks/learning/loader/labels.ts';
 import type { Batch, Load } from '../../tasks/learning/loader/loader.ts';
 import { randomStream } from '../../tasks/learning/loader/random.ts';
-import { sigmoid } from '../../tasks/learning/predictions.ts';
 import { createRandom, resumeRandom } from '../../tasks/learning/random.ts';
-import { encodeSafetensors } from '../../tasks/learning/safetensors.ts';
-import type { Tensors, Trainer } from '../../tasks/learning/trainer.ts';
+import { loadCheckpoint } from '../../tasks/learning/training/checkpoint.ts';
+import { cosine, type Fit, type FitOptions, fitNetwork } from '../../tasks/learning/training/fit.ts';
+import { sigmoid } from '../../tasks/learning/training/predictions.ts';
+import type { Tensors, Trainer } from '../../tasks/learning/training/trainer.ts';
+import { encodeSafetensors } from '../../tasks/learning/weights/safetensors.ts';
 import { weightedLogLoss } from '../../tasks/metrics.ts';
 
 const FEATURES = 12; // 3 x 2 x 2

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { InputError } from '../../engine/task.ts';
-import { IDENTITY, TTA_VIEWS } from '../../tasks/learning/augment.ts';
+import { IDENTITY, TTA_VIEWS } from '../../tasks/learning/loader/augment.ts';
 import { load } from '../../tasks/learning/loader/load.ts';
 import { type Batch, createLoader, type LoaderOptions, type Request } from '../../tasks/learning/loader/loader.ts';
 import { decodePng } from '../../tasks/learning/loader/png.ts';

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type Arch, createPredictor, exportOnnx, type ModelSpec } from '../../tasks/learning/trainer.ts';
+import { type Arch, createPredictor, exportOnnx, type ModelSpec } from '../../tasks/learning/training/trainer.ts';
 import { filledWeights, keepSignal, shapesOf } from './core/mixed.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'export-'));

@@ -8,7 +8,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readSafetensors } from '../../tasks/learning/safetensors.ts';
 import {
   type Arch,
   createPredictor,
@@ -16,7 +15,8 @@ import {
   exportOnnx,
   type ModelSpec,
   type Tensors,
-} from '../../tasks/learning/trainer.ts';
+} from '../../tasks/learning/training/trainer.ts';
+import { readSafetensors } from '../../tasks/learning/weights/safetensors.ts';
 import { filledWeights, keepSignal, mixed, shapesOf } from './core/mixed.ts';
 
 interface Golden {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { CLASS_WEIGHTS } from '../../tasks/classes.ts';
-import { IDENTITY } from '../../tasks/learning/augment.ts';
+import { IDENTITY } from '../../tasks/learning/loader/augment.ts';
 import { load } from '../../tasks/learning/loader/load.ts';
-import { sigmoid } from '../../tasks/learning/predictions.ts';
-import { createTrainer } from '../../tasks/learning/trainer.ts';
+import { sigmoid } from '../../tasks/learning/training/predictions.ts';
+import { createTrainer } from '../../tasks/learning/training/trainer.ts';
 import { weightedLogLoss } from '../../tasks/metrics.ts';
 import { drawImages } from '../tasks/train_rig.ts';
 

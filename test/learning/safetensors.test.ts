@@ -10,7 +10,7 @@ import {
   encodeSafetensors,
   readSafetensors,
   writeSafetensors,
-} from '../../tasks/learning/safetensors.ts';
+} from '../../tasks/learning/weights/safetensors.ts';
 
 const tensor = fc
   .array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 })

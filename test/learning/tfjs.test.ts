@@ -4,9 +4,10 @@
 import * as core from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { beforeAll, describe, expect, it, test } from 'vitest';
-import { pack } from '../../tasks/learning/flat.ts';
+import { disagreement } from '../../tasks/learning/device/selfCheck.ts';
 import type { Graph, Node, Shape } from '../../tasks/learning/graph/graph.ts';
 import { interpret } from '../../tasks/learning/graph/interpret.ts';
+import { pack } from '../../tasks/learning/models/flat.ts';
 import { initialise, type ModelSpec } from '../../tasks/learning/models/models.ts';
 import { hostNumbers } from '../../tasks/learning/onnx/adamw.ts';
 import { blockSize } from '../../tasks/learning/onnx/probe.ts';
@@ -19,13 +20,12 @@ import * as matrix from '../../tasks/learning/ops/matrix.ts';
 import { averagePool, maxPool } from '../../tasks/learning/ops/pool.ts';
 import { concat, flatten, reshape, sliceChannels } from '../../tasks/learning/ops/shape.ts';
 import { createRandom } from '../../tasks/learning/random.ts';
-import { disagreement } from '../../tasks/learning/selfCheck.ts';
 import type { StepPlan, Stepper, Vectors } from '../../tasks/learning/stepper.ts';
 import { loadTensorFlow, type TensorFlow } from '../../tasks/learning/tfjs/load.ts';
 import { rules } from '../../tasks/learning/tfjs/rules.ts';
 import { compile, fromShape, run, toShape } from '../../tasks/learning/tfjs/run.ts';
 import { createTfjsPredictor, createTfjsStepper } from '../../tasks/learning/tfjs/stepper.ts';
-import { createPredictor, createTrainer, exportOnnx } from '../../tasks/learning/trainer.ts';
+import { createPredictor, createTrainer, exportOnnx } from '../../tasks/learning/training/trainer.ts';
 import { buildCase, normals, weight, worst } from './core/rig.ts';
 
 const installed = await loadTensorFlow();

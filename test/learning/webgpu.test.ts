@@ -13,7 +13,7 @@ const DRIVER = '/usr/lib/chromium';
 const ASKED = process.env.DAG_WEBGPU !== undefined && existsSync(path.join(DRIVER, 'vk_swiftshader_icd.json'));
 
 const PROGRAM = `
-import { createTrainer } from './tasks/learning/trainer.ts';
+import { createTrainer } from './tasks/learning/training/trainer.ts';
 const model = { name: 'small', arch: 'efficientnet', input: 32, width: 0.25, depth: 0.25, dropout: 0, dropConnect: 0 } as const;
 const options = { model, batch: 8, parts: 2, threads: 1, seed: 1, weightDecay: 0.01, classWeights: [2, 1, 1, 1, 1, 1] };
 const x = Float32Array.from({ length: 8 * 3 * 32 * 32 }, (_, i) => Math.sin(i * 1.7) ** 2);

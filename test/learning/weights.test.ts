@@ -4,9 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { writeSafetensors } from '../../tasks/learning/safetensors.ts';
-import { createPredictor, exportOnnx, initialise, type ModelSpec, type Tensors } from '../../tasks/learning/trainer.ts';
-import { fitWeights, formOf, initialFromFile } from '../../tasks/learning/weights.ts';
+import {
+  createPredictor,
+  exportOnnx,
+  initialise,
+  type ModelSpec,
+  type Tensors,
+} from '../../tasks/learning/training/trainer.ts';
+import { writeSafetensors } from '../../tasks/learning/weights/safetensors.ts';
+import { fitWeights, formOf, initialFromFile } from '../../tasks/learning/weights/weights.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'weights-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -14,7 +14,7 @@ export function digestOfTree(tree: Tree): Promise<string> {
     const place = path.join(root, 'tree');
     if (!('' in tree)) mkdirSync(place);
     writeTree(place, tree);
-    return cache.look(place)!.digest;
+    return cache.scan(place)!.digest;
   });
 }
 

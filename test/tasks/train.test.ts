@@ -6,11 +6,11 @@ import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError, type Task } from '../../engine/task.ts';
 import { CLASSES } from '../../tasks/classes.ts';
-import { IDENTITY } from '../../tasks/learning/augment.ts';
+import { IDENTITY } from '../../tasks/learning/loader/augment.ts';
 import { load } from '../../tasks/learning/loader/load.ts';
-import { sigmoid } from '../../tasks/learning/predictions.ts';
-import { readSafetensors, writeSafetensors } from '../../tasks/learning/safetensors.ts';
-import { createPredictor, type Tensors } from '../../tasks/learning/trainer.ts';
+import { sigmoid } from '../../tasks/learning/training/predictions.ts';
+import { createPredictor, type Tensors } from '../../tasks/learning/training/trainer.ts';
+import { readSafetensors, writeSafetensors } from '../../tasks/learning/weights/safetensors.ts';
 import { readPredictions } from '../../tasks/tables/predictions.ts';
 import {
   bundleDriver,

@@ -8,7 +8,7 @@ import sharp from 'sharp';
 import type { Task, TaskContext } from '../../engine/task.ts';
 import { CLASSES } from '../../tasks/classes.ts';
 import { createRandom, type Random } from '../../tasks/learning/random.ts';
-import type { ModelSpec } from '../../tasks/learning/trainer.ts';
+import type { ModelSpec } from '../../tasks/learning/training/trainer.ts';
 import { writeCsv } from '../../tasks/tables/csv.ts';
 
 /** The smallest network that learns what `drawImages` draws, and the model of pipeline.yml that it is in. */

@@ -4,10 +4,10 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Task } from '../../engine/task.ts';
-import { TTA_VIEWS } from '../../tasks/learning/augment.ts';
+import { TTA_VIEWS } from '../../tasks/learning/loader/augment.ts';
 import { load } from '../../tasks/learning/loader/load.ts';
-import { sigmoid } from '../../tasks/learning/predictions.ts';
-import { createPredictor, exportOnnx, initialise } from '../../tasks/learning/trainer.ts';
+import { sigmoid } from '../../tasks/learning/training/predictions.ts';
+import { createPredictor, exportOnnx, initialise } from '../../tasks/learning/training/trainer.ts';
 import { readPredictions, writePredictions } from '../../tasks/tables/predictions.ts';
 import {
   bundleTask,

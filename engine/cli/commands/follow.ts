@@ -1,8 +1,9 @@
 // dag status --follow: shows the run that goes on in another terminal, as that terminal shows it, by reading its journal. With --json
 // it prints the journal's lines, an object each.
+
+import { livingOwner } from '../../../cache/host/index.ts';
 import { currentRun } from '../../journal/current.ts';
 import { createDecoder } from '../../journal/decode.ts';
-import { lockHolder } from '../../journal/holder.ts';
 import { tailLines } from '../../journal/tail.ts';
 import type { Capacity } from '../../model/resources.ts';
 import { asRun, type CommonFlags, openSession, projectRoot, selectNodes } from '../../project/session.ts';
@@ -33,7 +34,7 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
     estimate: (names, capacity) => estimateAsRun(asked, names, capacity),
   });
   for (;;) {
-    const alive = (await lockHolder(places.lock))?.pid === current.pid;
+    const alive = livingOwner(places.lock)?.pid === current.pid;
     for (const text of lines.read()) {
       const events = decode(text);
       if (events && flags.json) process.stdout.write(`${text}\n`);

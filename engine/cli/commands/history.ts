@@ -1,5 +1,5 @@
 // dag history: the runs of this project; dag history NODE: each time that node ran, and why.
-import { lockHolder } from '../../journal/holder.ts';
+import { livingOwner } from '../../../cache/host/index.ts';
 import { type Journal, readJournal, runIds } from '../../journal/read.ts';
 import { happenings, type NodeHappening, type PastRun, pastRun } from '../../journal/runs.ts';
 import { describeReason, describeReasons } from '../../model/reason.ts';
@@ -24,7 +24,7 @@ export async function historyCommand(selector: string | undefined, flags: Histor
 
 async function showRuns(flags: HistoryFlags): Promise<number> {
   const places = placesOf(projectRoot(flags));
-  const running = (await lockHolder(places.lock))?.pid ?? null;
+  const running = livingOwner(places.lock)?.pid ?? null;
   const ids = runIds(places.journals).reverse();
   const journals: Journal[] = [];
   const runs: PastRun[] = [];

@@ -1,8 +1,8 @@
 // dag log NODE: what the node's latest run printed; with --follow, what it prints until it ends.
 import { existsSync, readFileSync } from 'node:fs';
+import { livingOwner } from '../../../cache/host/index.ts';
 import { type CurrentRun, currentRun } from '../../journal/current.ts';
 import { createDecoder } from '../../journal/decode.ts';
-import { lockHolder } from '../../journal/holder.ts';
 import { tailFile, tailLines } from '../../journal/tail.ts';
 import { type CommonFlags, loadProject, selectNames } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
@@ -65,7 +65,7 @@ async function followLog(node: string, places: Places): Promise<number> {
 }
 
 async function goesOn(places: Places, current: CurrentRun): Promise<boolean> {
-  return (await lockHolder(places.lock))?.pid === current.pid;
+  return livingOwner(places.lock)?.pid === current.pid;
 }
 
 const ENDS: ReadonlySet<string> = new Set(['node-fresh', 'node-done', 'node-failed', 'node-blocked', 'node-restored']);

@@ -1,7 +1,7 @@
 // dag stop: asks the run that goes on in another terminal to stop, as Ctrl-C there would; --now as pressing it twice.
 import { hostname } from 'node:os';
+import { livingOwner } from '../../../cache/host/index.ts';
 import { acquireLock, type LockOwner } from '../../../cache/index.ts';
-import { lockHolder } from '../../journal/holder.ts';
 import { type CommonFlags, projectRoot } from '../../project/session.ts';
 import { UsageError } from '../../project/usageError.ts';
 import { placesOf } from '../../state/places.ts';
@@ -14,7 +14,7 @@ interface StopFlags extends CommonFlags {
 /** Returns when the process has let go of the project. Exit code 0 also when nothing was running. */
 export async function stopCommand(flags: StopFlags): Promise<number> {
   const places = placesOf(projectRoot(flags));
-  const owner = await lockHolder(places.lock);
+  const owner = livingOwner(places.lock);
   if (!owner) {
     answer(flags, null, 'nothing is running in this project');
     return EXIT.done;

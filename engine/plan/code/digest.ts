@@ -74,7 +74,7 @@ function recall(root: string, module: string, cache: Cache, known: Map<string, s
   if (realPlace(root, path.resolve(root, module)) !== remembered.module) return null;
   if (!areFound(root, remembered.installed.found, known)) return null;
   for (const [file, digest] of Object.entries(remembered.read)) {
-    if ((cache.look(path.resolve(root, file))?.digest ?? '') !== digest) return null;
+    if ((cache.scan(path.resolve(root, file))?.digest ?? '') !== digest) return null;
   }
   return remembered;
 }
@@ -132,7 +132,7 @@ async function digestModule(root: string, module: string, cache: Cache): Promise
   const read: Record<string, string> = {};
   const versions = versionFiles(root, [...uses, ...linked], asked);
   for (const file of [...sources, ...deciding(root, inputs), ...versions])
-    read[file] = cache.look(path.resolve(root, file))?.digest ?? '';
+    read[file] = cache.scan(path.resolve(root, file))?.digest ?? '';
   const installed = { found: foundPackages(root, [...uses, ...linked]), versions };
   const at = realPlace(root, path.resolve(root, module));
   // What was edited since it may have been read would be remembered as what it was before.

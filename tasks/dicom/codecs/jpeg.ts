@@ -1,6 +1,6 @@
 // JPEG in the three processes that DICOM uses: sequential of 8 bits, sequential of 12 bits, and lossless. The stream says
 // which it is, not the transfer syntax.
-import { checkFrame, type Decode } from './codec.ts';
+import { checkFrame, type Decode } from './frame.ts';
 import { decodeJpeg12 } from './jpeg12.ts';
 import { decodeJpegLossless } from './jpegLossless.ts';
 import { readJpegHeader } from './jpegStream.ts';

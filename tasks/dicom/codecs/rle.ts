@@ -1,5 +1,5 @@
 // RLE (PS3.5, annex G): a header of 64 bytes, then a PackBits segment for each byte of a sample, the high byte first.
-import type { Frame, Samples } from './codec.ts';
+import type { Frame, Samples } from './frame.ts';
 
 const HEADER_BYTES = 64;
 

@@ -1,6 +1,6 @@
 // The codecs that are WebAssembly: Cornerstone's builds of libjpeg-turbo, CharLS, OpenJPEG and OpenJPH, by their common interface.
 // A stream's size is read before it is handed over: a decoder allocates what the stream claims.
-import { checkFrame, type Decode, isCrash } from './codec.ts';
+import { checkFrame, type Decode, isCrash } from './frame.ts';
 import { readJpeg2000Header } from './jpeg2000Header.ts';
 import { readJpegHeader } from './jpegStream.ts';
 

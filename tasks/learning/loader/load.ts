@@ -1,7 +1,7 @@
 // The worker's side of the loader: reads, decodes and warps the images of one batch. Its result depends on the job alone.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { affineOf, drawView, type View, warp } from '../augment.ts';
+import { affineOf, drawView, type View, warp } from './augment.ts';
 import { levelsOf } from './levels.ts';
 import { decodePng, type RgbImage } from './png.ts';
 import { AUGMENT, randomStream } from './random.ts';

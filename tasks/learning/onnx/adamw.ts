@@ -1,14 +1,8 @@
 // AdamW (Loshchilov and Hutter, 2019) as PyTorch computes it: decoupled decay of every parameter, bias-corrected moments,
 // epsilon outside the root. It works on the flat vectors of parameters and moments, inside the training graph. Every operation is
 // a pass over vectors, so the moments are kept without their factors: m = Σ beta1^(t-i)·g, v = Σ beta2^(t-i)·g², i up to t.
+import type { AdamW } from '../stepper.ts';
 import type { Emitter } from './emitter.ts';
-
-export interface AdamW {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-}
 
 /** The numbers of a step that the host computes. */
 export const HOST_NUMBERS = 3;

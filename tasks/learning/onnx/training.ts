@@ -1,15 +1,16 @@
 // One training step as one ONNX graph: forward, loss, backward, running statistics and AdamW. Everything that changes from
 // step to step goes in and comes out as a few flat vectors, because each output of a run has its price.
 
-import { type Layout, layoutOf, type Slot } from '../flat.ts';
-import { differentiate } from '../graph/gradient.ts';
 import type { Graph, Node } from '../graph/graph.ts';
-import { weightedCrossEntropy } from '../loss.ts';
+import { type Layout, layoutOf, type Slot } from '../models/flat.ts';
 import { buildModel, type ModelSpec } from '../models/models.ts';
 import type { Mask, Network } from '../models/network.ts';
 import { constant } from '../ops/elementwise.ts';
+import { differentiate } from '../ops/gradient.ts';
+import { weightedCrossEntropy } from '../ops/loss.ts';
 import { input } from '../ops/shape.ts';
-import { type AdamW, addAdamW, addAdamWInTurns, follow, HOST_NUMBERS, TURN } from './adamw.ts';
+import type { AdamW } from '../stepper.ts';
+import { addAdamW, addAdamWInTurns, follow, HOST_NUMBERS, TURN } from './adamw.ts';
 import { cpuInput } from './cpu.ts';
 import { chooseLayout } from './cpuLayout.ts';
 import { createEmitter, type Emitter, type View } from './emitter.ts';

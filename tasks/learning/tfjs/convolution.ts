@@ -5,7 +5,7 @@ import type { NamedAttrMap, NamedTensorMap, Tensor, Tensor4D } from '@tensorflow
 import type { Node, Shape } from '../graph/graph.ts';
 import type { ConvAttributes } from '../ops/convolution.ts';
 import type { TensorFlow } from './load.ts';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 
 type Dims = [number, number, number, number];
 

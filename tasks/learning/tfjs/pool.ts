@@ -3,7 +3,7 @@ import type { NamedAttrMap, NamedTensorMap, Tensor, Tensor4D } from '@tensorflow
 import type { Node, Shape } from '../graph/graph.ts';
 import type { PoolAttributes } from '../ops/pool.ts';
 import type { TensorFlow } from './load.ts';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 
 /** Below every value that a network computes; backends need not know infinity. */
 const LOWEST = -3.4028234663852886e38;

@@ -1,13 +1,11 @@
 // One rule an operation, in TensorFlow.js. An image is (N,H,W,C) between rules, the only layout that all backends compute
 // convolutions in; everything else is as its shape says. Rules run inside a tidy.
-import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core';
+import type { Tensor4D } from '@tensorflow/tfjs-core';
 import type { Node, Shape } from '../graph/graph.ts';
 import { constantValues } from '../ops/elementwise.ts';
 import { convolutionRules } from './convolution.ts';
-import type { TensorFlow } from './load.ts';
 import { poolRules } from './pool.ts';
-
-export type Rule = (tf: TensorFlow, node: Node, inputs: Tensor[]) => Tensor;
+import type { Rule } from './rule.ts';
 
 /** (N,C,H,W) → (N,H,W,C). */
 export const imageShape = ([n, c, h, w]: Shape): [number, number, number, number] => [n!, h!, w!, c!];

@@ -1,8 +1,8 @@
 // Training steps and predictions by TensorFlow.js: the graph that ONNX Runtime is given too, run node by node. Parameters,
 // moments and running statistics stay on the device between steps.
 import type { Tensor, Tensor1D } from '@tensorflow/tfjs-core';
-import { type Layout, layoutOf } from '../flat.ts';
 import type { Node } from '../graph/graph.ts';
+import { type Layout, layoutOf } from '../models/flat.ts';
 import { buildModel, type ModelSpec, type Tensors } from '../models/models.ts';
 import type { Predictor } from '../onnx/predictor.ts';
 import { buildStep } from '../onnx/training.ts';

@@ -14,7 +14,7 @@ const linked = statSync(join(out, 'x')).nlink === 2;
 rmSync(out, { recursive: true });
 await cache.restore(entry, out);
 cache.forget(out);
-const restored = cache.look(out)?.digest === entry.digest;
+const restored = cache.scan(out)?.digest === entry.digest;
 const result = { linked, writable: writable(join(out, 'x')), restored, relinked: statSync(join(out, 'x')).nlink === 2 };
 await cache.close();
 console.log(JSON.stringify(result));

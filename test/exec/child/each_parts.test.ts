@@ -134,13 +134,13 @@ describe('the inputs of an item', () => {
     writeFileSync(path.join(folder, 'in2'), 'b');
     const cache = openCache({ dir: path.join(folder, 'cache') });
     const input = path.join(folder, 'in');
-    const entry = cache.look(input)!;
+    const entry = cache.scan(input)!;
     const inputs = createInputs(
       { images: { many: false, items: [{ path: input, axes: {} }] } },
       { images: [entry] },
       cache,
     );
-    const digest = cache.look(path.join(input, 'sub/a'))!.digest;
+    const digest = cache.scan(path.join(input, 'sub/a'))!.digest;
     writeFileSync(path.join(folder, 'in/sub/a'), 'changed since');
     expect(inputs.of(path.join(input, 'sub/a'))).toEqual(['images', 'sub/a', digest]);
     expect(inputs.of(path.join(input, 'none'))).toEqual(['images', 'none', null]);

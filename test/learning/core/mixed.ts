@@ -1,7 +1,7 @@
 // Reproducible numbers that the Python oracle (test/oracles/learning/mixed.py) computes alike, bit for bit.
 import { sizeOf } from '../../../tasks/learning/graph/graph.ts';
 import { buildModel } from '../../../tasks/learning/models/models.ts';
-import type { ModelSpec, Tensors } from '../../../tasks/learning/trainer.ts';
+import type { ModelSpec, Tensors } from '../../../tasks/learning/training/trainer.ts';
 
 /** A mixed 32-bit hash of the index, as numbers in [-1, 1). */
 export function mixed(length: number, seed: number): Float64Array {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { sizeOf } from '../../../tasks/learning/graph/graph.ts';
 import { interpret } from '../../../tasks/learning/graph/interpret.ts';
 import { buildStep } from '../../../tasks/learning/onnx/training.ts';
-import { createTrainer, type ModelSpec, type Trainer } from '../../../tasks/learning/trainer.ts';
+import { createTrainer, type ModelSpec, type Trainer } from '../../../tasks/learning/training/trainer.ts';
 import { filledWeights, mixed } from './mixed.ts';
 import { type How, runLowered, worst } from './rig.ts';
 

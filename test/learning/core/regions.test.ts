@@ -1,7 +1,6 @@
 // Channel-wise regions: what is put together, what is kept, and that the result is the same for any size of a turn.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { differentiate } from '../../../tasks/learning/graph/gradient.ts';
 import { createGraph, type Graph, type Node, reachable, sizeOf } from '../../../tasks/learning/graph/graph.ts';
 import { interpret } from '../../../tasks/learning/graph/interpret.ts';
 import { batchNorm, squeezeExcite } from '../../../tasks/learning/models/layers.ts';
@@ -11,6 +10,7 @@ import { planUnits } from '../../../tasks/learning/onnx/regions.ts';
 import * as channel from '../../../tasks/learning/ops/channel.ts';
 import { conv } from '../../../tasks/learning/ops/convolution.ts';
 import { add, affine, mul, swish } from '../../../tasks/learning/ops/elementwise.ts';
+import { differentiate } from '../../../tasks/learning/ops/gradient.ts';
 import { input } from '../../../tasks/learning/ops/shape.ts';
 import { normals, runLowered, worst } from './rig.ts';
 

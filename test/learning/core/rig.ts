@@ -1,6 +1,5 @@
 // Apparatus for the graph's tests: reproducible numbers, a graph run by ONNX Runtime, and comparisons that name the worst.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { differentiate } from '../../../tasks/learning/graph/gradient.ts';
 import { createGraph, type Graph, type Node, type Shape, sizeOf } from '../../../tasks/learning/graph/graph.ts';
 import { cpuInput, cpuOutput, cpuRules, isCpuImage } from '../../../tasks/learning/onnx/cpu.ts';
 import type { CpuLayout } from '../../../tasks/learning/onnx/cpuLayout.ts';
@@ -8,6 +7,7 @@ import { createEmitter } from '../../../tasks/learning/onnx/emitter.ts';
 import { lowerFused } from '../../../tasks/learning/onnx/fused.ts';
 import { createLowering, type Lowering, lower } from '../../../tasks/learning/onnx/lower.ts';
 import { standardRules } from '../../../tasks/learning/onnx/standard.ts';
+import { differentiate } from '../../../tasks/learning/ops/gradient.ts';
 import { input } from '../../../tasks/learning/ops/shape.ts';
 import { createRandom } from '../../../tasks/learning/random.ts';
 

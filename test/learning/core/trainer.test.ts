@@ -9,7 +9,7 @@ import {
   type Tensors,
   type Trainer,
   type TrainerOptions,
-} from '../../../tasks/learning/trainer.ts';
+} from '../../../tasks/learning/training/trainer.ts';
 import { normals, worst } from './rig.ts';
 
 const SIDE = 32;

@@ -122,7 +122,7 @@ function digestOf(place: string): string | null {
   }
 }
 
-/** A write within a tick of the file system's clock leaves no trace in the times (see cache/stat.ts). */
+/** A write within a tick of the file system's clock leaves no trace in the times (see cache/host/stat.ts). */
 const TICK_MS = 20;
 
 /**

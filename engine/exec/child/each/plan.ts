@@ -111,7 +111,7 @@ async function nowInPlace(outputs: readonly string[], { targets }: EachJob, cach
   for (const output of outputs) {
     try {
       await cache.warm([targets[output]!]);
-      const entry = cache.look(targets[output]!);
+      const entry = cache.scan(targets[output]!);
       if (entry?.kind === 'folder') add(bases, output, entry, cache);
     } catch {
       // A dangling link or a socket in it: no place to take anything from.
