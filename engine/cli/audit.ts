@@ -15,8 +15,9 @@ import { type Capacity, createSlots } from '../run/slots.ts';
 import { createStopper } from '../run/stopper.ts';
 import type { NodeRecord } from '../state/record.ts';
 import { EXIT, UsageError } from './failure.ts';
-import { onSignals, tailOf } from './run.ts';
+import { tailOf } from './run.ts';
 import { type CommonFlags, type Knowledge, learn, type Session, selectNodes } from './session.ts';
+import { onSignals } from './signals.ts';
 import { bold, dim, green, red } from './style.ts';
 
 interface Ready {

@@ -9,6 +9,7 @@ import { terminalReport } from '../report/terminal.ts';
 import type { Capacity } from '../run/slots.ts';
 import { placesOf } from '../state/places.ts';
 import { EXIT } from './failure.ts';
+import { isHeard } from './output.ts';
 import { estimatorFor, tailOf } from './run.ts';
 import { asRun, type CommonFlags, openSession, projectRoot, selectNodes } from './session.ts';
 
@@ -38,6 +39,7 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
       else report(line, Date.parse(line.at));
       if (line.type === 'run-finished') return line.summary.ok ? EXIT.done : EXIT.failed;
     }
+    if (!isHeard(flags.json ? process.stdout : process.stderr)) return EXIT.done;
     if (!alive) break;
     await pause();
   }

@@ -7,6 +7,7 @@ import { tailFile, tailLines } from '../history/tail.ts';
 import { logPath, type Places, placesOf } from '../state/places.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { pause } from './follow.ts';
+import { isHeard } from './output.ts';
 import { type CommonFlags, loadProject, selectNames } from './session.ts';
 import { bold, dim } from './style.ts';
 
@@ -58,7 +59,7 @@ async function followLog(node: string, places: Places): Promise<number> {
       for (let text = log.read(); text.length > 0; text = log.read()) process.stdout.write(text);
     else if (!told) process.stderr.write(`${node} has not started yet; waiting\n`);
     told ||= now === 'waiting';
-    if (over || now === 'ended') return EXIT.done;
+    if (over || now === 'ended' || !isHeard(process.stdout)) return EXIT.done;
     await pause();
   }
 }

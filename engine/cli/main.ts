@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { COMMANDS, COMMON_OPTIONS, type CommandSpec, type Flags, type OptionSpec } from './commands.ts';
 import { EXIT, UsageError } from './failure.ts';
+import { guardOutput } from './output.ts';
+import { ignoreHangup } from './signals.ts';
 import { red } from './style.ts';
 
 const WIDTH = 100;
@@ -119,12 +121,8 @@ function isMachineTrouble(error: unknown): boolean {
 /** Of engine/package.json, by build.mjs. */
 declare const DAG_VERSION: string;
 
-// `dag plan | head` ends when head has seen enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT.done);
-});
-
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  guardOutput();
+  ignoreHangup();
   process.exitCode = await main(process.argv.slice(2));
 }

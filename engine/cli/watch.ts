@@ -7,6 +7,7 @@ import { createWatcher } from '../watch/watcher.ts';
 import { EXIT, UsageError } from './failure.ts';
 import { type RunFlags, runSelected } from './run.ts';
 import { learn, openSession, pipelineFile, projectNow, type Session, selectNodes } from './session.ts';
+import { onStopping } from './signals.ts';
 import { dim } from './style.ts';
 
 /** Returns when it is interrupted, with 0. */
@@ -89,8 +90,5 @@ function onceInterrupted() {
   const promise = new Promise<'interrupted'>((resolve) => {
     done = resolve;
   });
-  const handler = () => done('interrupted');
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, handler);
-  return { promise, forget: () => signals.forEach((signal) => void process.off(signal, handler)) };
+  return { promise, forget: onStopping(() => done('interrupted')) };
 }

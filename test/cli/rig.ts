@@ -17,9 +17,15 @@ export const journals = (p: Project) =>
   existsSync(p.path('.dag/runs')) ? readdirSync(p.path('.dag/runs')).sort() : [];
 
 /** The command line beside the test, with what it printed so far. */
-export function start(p: Project, ...words: string[]) {
+export const start = (p: Project, ...words: string[]) => startProgram(p, [process.execPath, DAG, ...words]);
+
+/** A line of the shell, in which `dag` is the command line. */
+export const startLine = (p: Project, line: string) =>
+  startProgram(p, ['/bin/sh', '-c', `dag() { ${process.execPath} ${DAG} "$@"; }; ${line}`]);
+
+export function startProgram(p: Project, [program = '', ...words]: readonly string[]) {
   const env = { ...process.env, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [DAG, ...words], { cwd: p.root, env });
+  const child = spawn(program, words, { cwd: p.root, env });
   const printed = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => (printed.stdout += chunk));
   child.stderr.on('data', (chunk) => (printed.stderr += chunk));
