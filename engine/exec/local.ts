@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Executor } from './executor.ts';
 import { createMemoryWatch } from './group.ts';
+import { createGuard } from './guard.ts';
 import { createModules } from './module.ts';
 import { type Notes, noNotes } from './notes.ts';
 import { createShells } from './shell.ts';
@@ -17,10 +18,13 @@ export interface LocalOptions {
 /** With `strace`, shell commands are watched for what they use and did not declare. */
 export function createLocalExecutor(root: string, { strace = null, notes = noNotes }: LocalOptions = {}): Executor {
   const memory = createMemoryWatch();
-  const modules = createModules(memory, notes);
-  const shells = createShells(root, memory, notes, strace);
+  const guard = createGuard();
+  const told = both(guard, notes);
+  const modules = createModules(memory, told);
+  const shells = createShells(root, memory, told, strace);
   return {
     launch(options) {
+      guard.begin();
       mkdirSync(path.dirname(options.log), { recursive: true });
       return options.work.kind === 'module'
         ? modules.launch(options, options.work.job)
@@ -29,7 +33,20 @@ export function createLocalExecutor(root: string, { strace = null, notes = noNot
     close() {
       modules.close();
       shells.close();
-      notes.clear();
+      told.clear();
+    },
+  };
+}
+
+function both(first: Notes, second: Notes): Notes {
+  return {
+    add(child) {
+      first.add(child);
+      second.add(child);
+    },
+    clear() {
+      first.clear();
+      second.clear();
     },
   };
 }
