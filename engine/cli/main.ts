@@ -6,6 +6,8 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../project/usageError.ts';
 import { red } from '../text/style.ts';
 import { EXIT } from './exit.ts';
+import { guardOutput } from './output.ts';
+import { ignoreHangup } from './signals.ts';
 import { COMMANDS, COMMON_OPTIONS, type CommandSpec, type Flags, type OptionSpec } from './table.ts';
 
 const WIDTH = 100;
@@ -120,12 +122,8 @@ function isMachineTrouble(error: unknown): boolean {
 /** Of engine/package.json, by build.mjs. */
 declare const DAG_VERSION: string;
 
-// `dag plan | head` ends when head has seen enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(EXIT.done);
-});
-
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  guardOutput();
+  ignoreHangup();
   process.exitCode = await main(process.argv.slice(2));
 }

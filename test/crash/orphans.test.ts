@@ -1,12 +1,12 @@
-// What a killed engine leaves running: the next run ends it before it starts anything, and says so. Somebody else's process, to
-// which a noted number belongs by now, is left alone.
+// What an engine leaves running that was killed together with its guard (deaths.test.ts has the guard): the next run ends it before
+// it starts anything, and says so. Somebody else's process, to which a noted number belongs by now, is left alone.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { DEAD, processOf } from '../../cache/host/process.ts';
 import { pidFilesIn } from '../../engine/exec/local/pidFiles.ts';
-import { began, handHeld, start } from '../cli/rig.ts';
+import { began, handHeld, orphanTasks, start } from '../cli/rig.ts';
 import { createProject, DAG, type Project } from '../rigs/project.ts';
 import { execute } from './rig.ts';
 
@@ -26,7 +26,7 @@ test.each([
   });
   const first = start(p, 'run');
   await began(p, 'a');
-  first.child.kill('SIGKILL');
+  orphanTasks(first.child);
   await first.ended;
   expect(readdirSync(p.path('.dag/running'))).toHaveLength(1);
 
@@ -47,7 +47,7 @@ test('a command that does not hear is killed after a while', async () => {
   });
   const first = start(p, 'run');
   await began(p, 'a');
-  first.child.kill('SIGKILL');
+  orphanTasks(first.child);
   await first.ended;
   p.edit('pipeline.yml', /run: ".*", out/, 'run: "touch ${out.o}", out');
   const answer = await p.dag('run');
@@ -69,7 +69,7 @@ export default { run(ctx) {
   });
   const first = start(p, 'run');
   await began(p, 'a');
-  first.child.kill('SIGKILL');
+  orphanTasks(first.child);
   await first.ended;
   p.write('again', '');
   expect((await p.dag('run')).stderr).toContain('ending what a killed run');

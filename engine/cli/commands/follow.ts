@@ -13,6 +13,7 @@ import { terminalReport } from '../../report/terminal.ts';
 import { lastLines } from '../../state/logs.ts';
 import { placesOf } from '../../state/places.ts';
 import { EXIT } from '../exit.ts';
+import { isHeard } from '../output.ts';
 
 export const POLL_MS = 200;
 export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, POLL_MS));
@@ -44,6 +45,7 @@ export async function followCommand(flags: CommonFlags): Promise<number> {
         if (event.type === 'run-finished') return event.summary.ok ? EXIT.done : EXIT.failed;
       }
     }
+    if (!isHeard(flags.json ? process.stdout : process.stderr)) return EXIT.done;
     if (!alive) break;
     await pause();
   }

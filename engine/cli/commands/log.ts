@@ -9,6 +9,7 @@ import { UsageError } from '../../project/usageError.ts';
 import { logPath, type Places, placesOf } from '../../state/places.ts';
 import { bold, dim } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';
+import { isHeard } from '../output.ts';
 import { pause } from './follow.ts';
 
 interface LogFlags extends CommonFlags {
@@ -59,7 +60,7 @@ async function followLog(node: string, places: Places): Promise<number> {
       for (let text = log.read(); text.length > 0; text = log.read()) process.stdout.write(text);
     else if (!told) process.stderr.write(`${node} has not started yet; waiting\n`);
     told ||= now === 'waiting';
-    if (over || now === 'ended') return EXIT.done;
+    if (over || now === 'ended' || !isHeard(process.stdout)) return EXIT.done;
     await pause();
   }
 }

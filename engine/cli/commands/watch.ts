@@ -9,6 +9,7 @@ import { filesToWatch, type Watched } from '../../watch/files.ts';
 import { createFollower, type Follower } from '../../watch/follow.ts';
 import { createWatcher } from '../../watch/watcher.ts';
 import { EXIT } from '../exit.ts';
+import { onStopping } from '../signals.ts';
 import { runOnTerminal } from './run.ts';
 
 /** Returns when it is interrupted, with 0. */
@@ -91,8 +92,5 @@ function onceInterrupted() {
   const promise = new Promise<'interrupted'>((resolve) => {
     done = resolve;
   });
-  const handler = () => done('interrupted');
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, handler);
-  return { promise, forget: () => signals.forEach((signal) => void process.off(signal, handler)) };
+  return { promise, forget: onStopping(() => done('interrupted')) };
 }

@@ -4,10 +4,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Capacity } from '../../model/resources.ts';
 import type { Executor } from '../executor.ts';
+import { createGuard } from './guard.ts';
 import { environmentOf, type LocalLaunch, machineCapacity } from './machine.ts';
 import { createModules } from './modules.ts';
 import { endOrphans } from './orphans.ts';
-import { noPidFiles, pidFilesIn } from './pidFiles.ts';
+import { noPidFiles, type PidFiles, pidFilesIn } from './pidFiles.ts';
 import { createMemoryWatch } from './processGroup.ts';
 import { createShells } from './shells.ts';
 import type { Strace } from './strace.ts';
@@ -26,8 +27,10 @@ export interface LocalOptions {
 export function createLocalExecutor(root: string, options: LocalOptions = {}): Executor {
   const { strace = null, running = null, child = fileURLToPath(new URL('./child.js', import.meta.url)) } = options;
   let limits: Pick<Capacity, 'gpus' | 'gpuNames'> = options.capacity ?? { gpus: [] };
-  const notes = running === null ? noPidFiles : pidFilesIn(running);
+  const guard = createGuard();
+  const notes = both(guard, running === null ? noPidFiles : pidFilesIn(running));
   const start = () => {
+    guard.begin();
     const memory = createMemoryWatch();
     return { modules: createModules(child, memory, notes), shells: createShells(root, memory, notes, strace) };
   };
@@ -56,6 +59,19 @@ export function createLocalExecutor(root: string, options: LocalOptions = {}): E
       started?.modules.close();
       started?.shells.close();
       notes.clear();
+    },
+  };
+}
+
+function both(first: PidFiles, second: PidFiles): PidFiles {
+  return {
+    add(child) {
+      first.add(child);
+      second.add(child);
+    },
+    clear() {
+      first.clear();
+      second.clear();
     },
   };
 }

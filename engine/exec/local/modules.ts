@@ -101,7 +101,13 @@ function start(program: string, options: LocalLaunch): Worker {
     serialization: 'advanced',
     detached: true,
   });
-  child.once('exit', () => closeSync(output)).once('error', () => {});
+  child
+    .once('exit', () => {
+      closeSync(output);
+      // What it started and left in its group would write on.
+      signalGroup(child, 'SIGKILL');
+    })
+    .once('error', () => {});
   return { process: child, output, log: options.log };
 }
 

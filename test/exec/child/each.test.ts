@@ -5,6 +5,7 @@ import { chmodSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { orphanTasks } from '../../cli/rig.ts';
 import { DAG, openProject, type Project } from '../../rigs/project.ts';
 
 // A node with a file and a row an item. Each item leaves a line in a diary beside the project's files, which no key knows.
@@ -129,7 +130,7 @@ async function expectAsAClean(p: Project): Promise<void> {
 interface Waiting {
   /** Ends the engine and the node's process. */
   kill(): Promise<void>;
-  /** Ends the engine alone. */
+  /** Ends the engine and its guard alone. */
   orphan(): Promise<void>;
   /** Lets the item go on; gives the exit code. */
   go(): Promise<number | null>;
@@ -151,7 +152,7 @@ async function untilItWaits(p: Project): Promise<Waiting> {
       await ended;
     },
     async orphan() {
-      engine.kill('SIGKILL');
+      orphanTasks(engine);
       await ended;
     },
     go() {
