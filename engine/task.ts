@@ -61,7 +61,8 @@ export interface TaskContext<Params> {
   /**
    * Does what is new or changed among many items, on as many threads as the node has cores, and takes the rest from earlier
    * runs. A finished item outlives a kill. `worker` must be exported by the task's module, since threads look it up there,
-   * and its result depends on nothing but the item (plain data), `params` and the bytes of `inputs`; it is plain JSON data.
+   * and its result depends on nothing but the item, `params` and the bytes of `inputs`. All three are plain JSON data: what
+   * JSON would change (NaN, undefined, a Map, a Date, an instance of a class) is refused by its place.
    * An item that cannot be done, but must not stop the others, says so in its result; what the worker throws fails the node.
    */
   each<Item, Result, Given = undefined>(
@@ -81,7 +82,7 @@ export interface TaskContext<Params> {
   warn(message: string): void;
   /** How far the node is, e.g. `progress(120, 750_000, 'images')`. Cheap to call often. */
   progress(done: number, total: number, unit?: string): void;
-  /** A number worth following while the node runs (a loss, an AUC), optionally by step. */
+  /** A number worth following while the node runs (a loss, an AUC), optionally by step. NaN and Infinity are shown as such. */
   metric(name: string, value: number, step?: number): void;
 }
 

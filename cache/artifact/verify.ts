@@ -138,7 +138,8 @@ export async function artifactDamage(parts: CacheParts, entry: Entry, path: stri
       touch(placed(file.path));
     }
   }
-  if (entry.kind === 'folder') damage.push(...extraFiles(path, new Set(wanted.map((file) => file.path))));
+  const extra = entry.kind === 'folder' ? extraFiles(path, new Set(wanted.map((file) => file.path))) : [];
+  for (const one of extra) damage.push(one);
   if (damage.length > 0) parts.scanner.forget(path);
   return damage;
 }

@@ -1,9 +1,11 @@
 // dag completion: a script for bash, zsh or fish that asks `dag __complete` at each press of Tab: commands, flags, and
 // the names of this project's tasks, nodes, profiles, parameters and runs.
+
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { runIds } from '../journal/read.ts';
+import { own } from '../model/own.ts';
 import { type CommonFlags, loadProject, pipelineFile } from '../project/session.ts';
 import { UsageError } from '../project/usageError.ts';
 import { placesOf } from '../state/places.ts';
@@ -41,7 +43,7 @@ complete -c dag -n '__fish_prev_arg_in -C --directory' -a '(__fish_complete_dire
 const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: FISH };
 
 export async function completionCommand(shell: string | undefined, { json }: CommonFlags): Promise<number> {
-  const script = SCRIPTS[shell ?? ''];
+  const script = own(SCRIPTS, shell ?? '');
   if (!script)
     throw new UsageError(
       [

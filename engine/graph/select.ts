@@ -1,6 +1,8 @@
 // Selectors of the command line to nodes: `train`, `train[fold=2]`, globs, `+x` with what it needs, `x+` with what
 // needs it, and the path of an output.
+
 import type { Node, Pipeline } from '../model/node.ts';
+import { own } from '../model/own.ts';
 import { fail, ok, type Result } from '../model/result.ts';
 import { nearest } from '../text/nearest.ts';
 import { neededByIndex, needsByIndex, reach } from './order.ts';
@@ -93,8 +95,8 @@ function parsePattern(text: string): Pattern | undefined {
 }
 
 function matchesAxis(node: Node, axis: string, label: (label: string) => boolean): boolean {
-  const own = node.axes[axis];
-  return own !== undefined && label(own);
+  const its = own(node.axes, axis);
+  return its !== undefined && label(its);
 }
 
 /** `*` is any text, `?` one character. */
@@ -127,7 +129,7 @@ function noSuchPoint(text: string, picks: Pattern['picks'], nodes: readonly Node
   const axes = Object.keys(nodes[0]!.axes);
   const task = nodes[0]!.task;
   for (const { axis, label } of picks) {
-    const labels = [...new Set(nodes.flatMap((node) => node.axes[axis] ?? []))];
+    const labels = [...new Set(nodes.flatMap((node) => own(node.axes, axis) ?? []))];
     if (labels.length === 0)
       return {
         message: `"${text}": task "${task}" has no axis "${axis}"`,

@@ -65,5 +65,5 @@ export function createDecoder(): (text: string) => readonly PastEvent[] | null {
   };
 }
 
-/** JSON has no NaN. */
-const numberOf = (value: number | null) => value ?? Number.NaN;
+/** NaN and infinities are texts; where they were null, they were one of these. */
+const numberOf = (written: number | string | null) => (written === null ? Number.NaN : Number(written));

@@ -1,5 +1,6 @@
 // Two runs side by side: what of parameters, code, data and environment differs, each change once with the nodes it
 // touches, and the metrics that both or one of them gave.
+import { own } from '../model/own.ts';
 import type { Reason } from '../model/reason.ts';
 import { changes } from '../plan/changes.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -45,7 +46,7 @@ export function diffRuns(before: Snapshot, after: Snapshot, folders: FolderDiff)
       continue;
     }
     for (const name of new Set([...Object.keys(old.metrics), ...Object.keys(now.metrics)]))
-      metrics.push({ node, name, before: old.metrics[name] ?? null, after: now.metrics[name] ?? null });
+      metrics.push({ node, name, before: own(old.metrics, name) ?? null, after: own(now.metrics, name) ?? null });
     if (!old.ingredients || !now.ingredients) {
       unknown.push(node);
       continue;
@@ -67,7 +68,7 @@ export function diffRuns(before: Snapshot, after: Snapshot, folders: FolderDiff)
 }
 
 function add(found: Map<string, Change & { nodes: string[] }>, reason: Reason, node: string): void {
-  const id = JSON.stringify([reason.kind, reason.name, reason.before, reason.after]);
+  const id = JSON.stringify([reason.kind, reason.name, reason.before, reason.after, reason.isNull]);
   const known = found.get(id);
   if (known) known.nodes.push(node);
   else found.set(id, { ...reason, nodes: [node] });

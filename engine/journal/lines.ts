@@ -3,6 +3,7 @@
 // others (`nodes-fresh`); the last value of each metric stands in the line that ends its node, since most are thinned out.
 import type { RunEvent } from '../model/event.ts';
 import type { Code, Ingredients } from '../model/ingredients.ts';
+import { jsonOfMetrics } from './metrics.ts';
 
 const JOURNAL_VERSION = 1;
 
@@ -18,7 +19,7 @@ type Written<T extends RunEvent['type']> = Omit<Extract<RunEvent, { type: T }>, 
 };
 export type CodeLine = { readonly type: 'code'; readonly path: string } & Code;
 type DoneLine = Extract<RunEvent, { type: 'node-done' }> & {
-  readonly metrics?: Readonly<Record<string, number | null>>;
+  readonly metrics?: Readonly<Record<string, number | string | null>>;
 };
 
 /** What a line says, besides `v` and `at`. */
@@ -32,7 +33,9 @@ export type JournalLine =
   | DoneLine;
 
 export function lineOf(line: JournalLine, at: Date): string {
-  return `${JSON.stringify({ v: JOURNAL_VERSION, at: at.toISOString(), ...line })}\n`;
+  const hasMetrics = line.type === 'node-metric' || line.type === 'node-done';
+  const whole = { v: JOURNAL_VERSION, at: at.toISOString(), ...line };
+  return `${hasMetrics ? jsonOfMetrics(whole) : JSON.stringify(whole)}\n`;
 }
 
 export function written<T extends { readonly ingredients: Ingredients }>(event: T) {

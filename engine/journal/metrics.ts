@@ -16,3 +16,8 @@ export function createMetrics() {
     of: (node: string): Metrics => byNode.get(node) ?? {},
   };
 }
+
+/** JSON, but for NaN and infinities: a loss may diverge, and JSON's null would not say how. They are texts in it. */
+export function jsonOfMetrics(value: unknown): string {
+  return JSON.stringify(value, (_, item) => (Number.isFinite(item) || typeof item !== 'number' ? item : String(item)));
+}

@@ -96,7 +96,7 @@ function pickLabel(
   const asText = (value: Parameters<typeof describe>[0] | undefined): string | undefined => {
     if (value === undefined) return undefined;
     return (
-      textOfValue(value) ??
+      textOfValue(value, consumer.sink) ??
       consumer.sink.report(
         span,
         `[${pick.axis}=${pick.value}] needs a label, and "${pick.value}" is ${describe(value)}`,

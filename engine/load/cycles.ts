@@ -40,7 +40,7 @@ function reportLoop(
   seen: Set<string>,
   sink: Diagnostics,
 ): void {
-  const first = loop.indexOf(Math.min(...loop));
+  const first = loop.indexOf(loop.reduce((least, at) => Math.min(least, at)));
   const turned = [...loop.slice(first), ...loop.slice(0, first)].map((i) => nodes[i]!);
   const key = turned
     .map((node) => node.task)

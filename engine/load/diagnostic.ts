@@ -1,16 +1,6 @@
 // What is wrong with pipeline.yml, as data, and how it is printed: place, message, code frame, next step.
 import { relative } from 'node:path';
-
-export interface Diagnostic {
-  readonly file: string;
-  /** 1-based; 0 means that the trouble has no place in a file (`--set`, `--profile`). */
-  readonly line: number;
-  readonly column: number;
-  /** One past the last marked column of the same line. */
-  readonly endColumn?: number;
-  readonly message: string;
-  readonly hint?: string;
-}
+import type { Diagnostic } from '../model/diagnostic.ts';
 
 export interface FormatOptions {
   readonly color: boolean;
@@ -44,6 +34,11 @@ function formatOne(diagnostic: Diagnostic, linesOf: (file: string) => string[], 
   const body = frame ? `${frame.code}\n${paint(31, frame.marks)}\n` : '';
   const hint = diagnostic.hint ? `${diagnostic.hint.replace(/^/gm, '  ')}\n` : '';
   return head + body + hint;
+}
+
+/** One line, for what ends nothing. */
+export function formatWarning(warning: Diagnostic, cwd: string): string {
+  return `${placeOf(warning, cwd)}  ${[warning.message, warning.hint].filter(Boolean).join('; ')}`;
 }
 
 function placeOf(diagnostic: Diagnostic, cwd: string): string {

@@ -1,9 +1,10 @@
 // From tasks to nodes. First every task's points, names and outputs, then what each node reads: a reference needs the
 // producer's outputs, never its inputs, so the order of tasks in the file does not matter.
+
 import type { Action, Node, Output } from '../model/node.ts';
 import type { Json } from '../task.ts';
 import type { TaskSpec } from './check.ts';
-import { createLinks, type Links, type Mention, type Producer } from './links.ts';
+import { createBudget, createLinks, type Links, type Mention, type Producer } from './links.ts';
 import type { Point } from './matrix.ts';
 import { normalizeInput, normalizeOutput } from './paths.ts';
 import type { Pool } from './pools.ts';
@@ -51,7 +52,7 @@ function nodeName(task: string, axes: readonly string[], point: Point): string {
 function outputAt(entry: MapEntry, compiled: Compiled, point: Point, sink: Diagnostics): Output | undefined {
   const value = compiled.at(point);
   if (value === undefined) return undefined;
-  const text = typeof value === 'string' || compiled.varies ? textOfValue(value) : undefined;
+  const text = typeof value === 'string' || compiled.varies ? textOfValue(value, sink) : undefined;
   if (text === undefined)
     return sink.report(entry.value, `the path of output "${entry.key}" is ${describe(value)}`, 'it must be a text');
   const normal = normalizeOutput(text);
@@ -66,8 +67,9 @@ export function expandNodes(
 ): Expansion {
   const nodes: Node[] = [];
   const linksOf = new Map<string, Links>();
+  const budget = createBudget();
   for (const producer of producers.values()) {
-    const links = createLinks(producer.scope, producers, root);
+    const links = createLinks(producer.scope, producers, root, budget);
     for (const node of expandTask(producer, links, pools)) nodes.push(node);
     linksOf.set(producer.task.name, links);
   }
@@ -92,14 +94,14 @@ function expandTask(producer: Producer, links: Links, pools: ReadonlyMap<string,
   return matrix.points.map((point, i): Node => {
     const inputs = roles.flatMap(({ entry, compiled }) => links.role(entry, compiled.at(point), point) ?? []);
     const outputs = producer.outputs[i]!.filter((output) => output !== undefined);
-    const own = { point, inputs, outputs, params: params(point) };
+    const own = { point, inputs, outputs };
     const { retries, timeoutMs, durationSeconds } = limits(point);
     return {
       name: producer.names[i]!,
       task: task.name,
       axes: producer.axes[i]!,
       action: command ? { kind: 'shell', command: command(own) ?? '' } : module,
-      params: own.params,
+      params: params(point),
       inputs,
       outputs,
       after: after.length === 0 ? NONE : [...new Set(after.flatMap((find) => find(point)))],

@@ -8,7 +8,7 @@ import { parseTaskName, type Reference } from './reference.ts';
 import type { TaskScope } from './scope.ts';
 import type { Diagnostics, Span } from './span.ts';
 import { locate } from './template.ts';
-import { Artifact, describe, textOfValue, type Value } from './values.ts';
+import { Artifact, describe, isObject, isWritable, textOfValue, type Value } from './values.ts';
 import type { MapEntry, ScalarTree } from './yaml.ts';
 
 /** A task's points with what other tasks may know of them. */
@@ -42,8 +42,32 @@ interface Link {
   readonly sources: Map<string, readonly Source[]> | undefined;
 }
 
+/** How many files, folders and nodes all nodes may name together: more is a slip, such as a fan-in at each of 10,000 nodes. */
+const MOST_NAMED = 20_000_000;
+
+export interface Budget {
+  /** False after a reported error. */
+  allows(count: number, span: Span, sink: Diagnostics): boolean;
+}
+
+export function createBudget(): Budget {
+  let named = 0;
+  return {
+    allows(count, span, sink) {
+      named += count;
+      if (named > MOST_NAMED) sink.report(span, `the nodes need each other too often: more than ${MOST_NAMED} times`);
+      return named <= MOST_NAMED;
+    },
+  };
+}
+
 /** What one task reads, with its bindings made once and equal lists of sources shared between its nodes. */
-export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Producer>, root: string): Links {
+export function createLinks(
+  scope: TaskScope,
+  producers: ReadonlyMap<string, Producer>,
+  root: string,
+  budget: Budget,
+): Links {
   const { sink } = scope;
   const links = new Map<Reference, Link>();
   // One node asks once; with more, equal keys give the very same list.
@@ -81,14 +105,27 @@ export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Pro
       for (const source of found?.sources ?? []) into.push(source);
       return found;
     }
-    const path = textOfValue(value);
-    if (typeof value === 'number' || typeof value === 'boolean' || path === undefined || path === '')
+    const isText = typeof value === 'string' || isObject(value);
+    const path = isText ? textOfValue(value, sink) : undefined;
+    if (path === undefined || path === '')
       return sink.report(
         entry.value,
         `input "${entry.key}" must be a path or an output of a task, and is ${describe(value)}`,
       );
     into.push({ path: normalizeInput(root, path), axes: NO_AXES });
     return { many: false };
+  }
+
+  function read(
+    value: Value,
+    entry: MapEntry,
+    point: Point,
+  ): { many: boolean; sources: readonly Source[] } | undefined {
+    if (value instanceof Artifact) return sourcesOf(value, point);
+    if (!isWritable(value, entry.value, sink)) return undefined;
+    const into: Source[] = [];
+    const collected = collect(value, entry, point, into);
+    return collected && { many: collected.many, sources: into };
   }
 
   return {
@@ -98,14 +135,9 @@ export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Pro
       return undefined;
     },
     role(entry, value, point) {
-      if (value === undefined) return undefined;
-      if (value instanceof Artifact) {
-        const found = sourcesOf(value, point);
-        return found && { name: entry.key, many: found.many, sources: found.sources };
-      }
-      const into: Source[] = [];
-      const collected = collect(value, entry, point, into);
-      return collected && { name: entry.key, many: collected.many, sources: into };
+      const found = value === undefined ? undefined : read(value, entry, point);
+      if (!found || !budget.allows(found.sources.length, entry.value, sink)) return undefined;
+      return { name: entry.key, many: found.many, sources: found.sources };
     },
     after(tree) {
       const text = String(tree.value);
@@ -120,7 +152,8 @@ export function createLinks(scope: TaskScope, producers: ReadonlyMap<string, Pro
       if (!producer || !binding) return undefined;
       return (point) => {
         const key = binding.keyAt(point);
-        return key === undefined ? NONE : binding.find(key).map((i) => producer.names[i]!);
+        const found = key === undefined ? NONE : binding.find(key).map((i) => producer.names[i]!);
+        return budget.allows(found.length, tree, sink) ? found : NONE;
       };
     },
   };

@@ -2,12 +2,12 @@
 // modules exist; otherwise pure. Follow `loadText` downwards: each line is one file beside this one.
 import { readFileSync } from 'node:fs';
 import { select } from '../graph/select.ts';
+import type { Diagnostic } from '../model/diagnostic.ts';
 import type { Pipeline } from '../model/node.ts';
 import { fail, ok, type Result } from '../model/result.ts';
 import { suggest } from '../text/nearest.ts';
 import { checkShape, type FileSpec } from './check.ts';
 import { checkCycles } from './cycles.ts';
-import type { Diagnostic } from './diagnostic.ts';
 import { expandNodes, expandProducer } from './expand.ts';
 import type { Producer } from './links.ts';
 import { expandMatrix } from './matrix.ts';
@@ -62,8 +62,10 @@ export function loadText(text: string, options: LoadOptions): Result<Pipeline, r
   checkModules(spec.tasks.values(), root, sink);
 
   const producers = new Map<string, Producer>();
+  let points = 0;
   for (const task of spec.tasks.values()) {
-    const matrix = expandMatrix(task, params, sink);
+    const matrix = expandMatrix(task, params, points, sink);
+    points += matrix?.points.length ?? 0;
     if (matrix) producers.set(task.name, expandProducer({ task, matrix, params, names, sink }));
   }
   const { nodes, mentionOf } = expandNodes(producers, pools, root);
@@ -77,6 +79,7 @@ export function loadText(text: string, options: LoadOptions): Result<Pipeline, r
     nodes,
     defaults: nodes.map((node) => node.name),
     pools: Object.fromEntries([...pools].map(([name, pool]) => [name, pool.size])),
+    warnings: sink.warnings(),
   };
   // A default that names a node of a task that failed to expand would be a second message about one mistake.
   const selectors = (profile === null ? undefined : spec.profiles.get(profile)?.selectors) ?? spec.selectors;

@@ -1,11 +1,12 @@
 // A task's matrix: its axes with their labels, and the points that remain after exclude and include.
+
 import { suggest } from '../text/nearest.ts';
 import type { TaskSpec } from './check.ts';
 import { NAME, NAME_RULE } from './check.ts';
 import type { Params } from './params.ts';
 import { type Diagnostics, describePlace, type Span } from './span.ts';
 import { isLiteral, readTemplate } from './template.ts';
-import { describe, findArtifact, isObject, refuseArtifact, textOfValue, type Value } from './values.ts';
+import { bare, describe, isObject, textOfValue, type Value, withoutArtifacts } from './values.ts';
 import type { MapEntry, MapTree, Tree } from './yaml.ts';
 
 export interface AxisValue {
@@ -25,10 +26,15 @@ export interface Matrix {
 }
 
 const NO_MATRIX: Matrix = { axes: [], points: [[]] };
+/** Of all tasks. More would not fit the memory, and is a slip. */
+const MOST_POINTS = 1_000_000;
 const BAD_LABEL = /[[\],=*?\p{Cc}]|^\s|\s$/u;
 
-/** Undefined after a reported error. A task without a matrix has one point; an empty axis leaves none. */
-export function expandMatrix(task: TaskSpec, params: Params, sink: Diagnostics): Matrix | undefined {
+/**
+ * Undefined after a reported error. A task without a matrix has one point; an empty axis leaves none. `others`: the points of the
+ * tasks before.
+ */
+export function expandMatrix(task: TaskSpec, params: Params, others: number, sink: Diagnostics): Matrix | undefined {
   if (!task.matrix) return NO_MATRIX;
   const entries = [...task.matrix.entries.values()].filter(({ key }) => key !== 'include' && key !== 'exclude');
   if (entries.some((entry) => refersToAxis(entry.value, task.matrix!, params, sink))) return undefined;
@@ -36,9 +42,22 @@ export function expandMatrix(task: TaskSpec, params: Params, sink: Diagnostics):
   if (axes.includes(undefined)) return undefined;
   const known = axes as Axis[];
   if (known.length === 0) return sink.report(task.matrix, 'the matrix has no axis', 'e.g. { fold: [0, 1] }');
-  const excluded = exclude(product(known.map((axis) => [...axis.values.values()])), known, task.matrix, params, sink);
-  return include(excluded, known, task.matrix, params, sink);
+  const points = product(
+    known.map((axis) => [...axis.values.values()]),
+    others,
+    task.matrix,
+    sink,
+  );
+  if (!points) return undefined;
+  const excluded = exclude(points, known, task.matrix, params, sink);
+  return include(excluded, known, task.matrix, params, others, sink);
 }
+
+function tooMany(count: number, span: Span, sink: Diagnostics): undefined {
+  return sink.report(span, `this makes ${grouped(count)} nodes: a pipeline has ${grouped(MOST_POINTS)} at most`);
+}
+
+const grouped = (count: number) => count.toLocaleString('en-US');
 
 /** A later axis cannot depend on an earlier one; without this check the message would be about an unknown name. */
 function refersToAxis(tree: Tree, matrix: MapTree, params: Params, sink: Diagnostics): boolean {
@@ -64,8 +83,7 @@ function expandAxis(entry: MapEntry, params: Params, sink: Diagnostics): Axis | 
   if (tree.kind === 'map') return rangeAxis(name, span, tree, params, sink);
   const value = params.evaluate(tree);
   if (value === undefined) return undefined;
-  const artifact = findArtifact(value);
-  if (artifact) return refuseArtifact(artifact.reference, tree, sink);
+  if (withoutArtifacts(value, tree, sink) === undefined) return undefined;
   if (!Array.isArray(value))
     return sink.report(
       tree,
@@ -100,17 +118,19 @@ function rangeAxis(name: string, span: Span, tree: MapTree, params: Params, sink
     if (entry !== range)
       return sink.report(entry.keySpan, `unknown key "${entry.key}" in axis "${name}"`, suggest(entry.key, ['range']));
   if (!range) return sink.report(tree, `axis "${name}" must be a list, or { range: N } for 0 to N-1`);
-  const count = params.evaluate(range.value);
-  if (count === undefined) return undefined;
+  const found = params.evaluate(range.value);
+  if (found === undefined) return undefined;
+  const count = bare(found);
   if (typeof count !== 'number' || !Number.isInteger(count) || count < 0)
     return sink.report(range.value, `range must be a whole number from 0, and is ${describe(count)}`);
+  if (count > MOST_POINTS) return tooMany(count, range.value, sink);
   const values = new Map<string, AxisValue>();
   for (let i = 0; i < count; i++) values.set(String(i), { label: String(i), value: i });
   return { name, span, values };
 }
 
 function labelOf(value: Value, axis: string, span: Span, sink: Diagnostics): string | undefined {
-  const label = textOfValue(value);
+  const label = textOfValue(value, sink);
   if (label === undefined) {
     const hint = isObject(value) ? 'add name: to it' : 'a value of an axis is a single value, or a mapping with a name';
     return sink.report(span, `a value of axis "${axis}" has no label: it is ${describe(value)}`, hint);
@@ -123,7 +143,15 @@ function labelOf(value: Value, axis: string, span: Span, sink: Diagnostics): str
   );
 }
 
-function product(lists: readonly (readonly AxisValue[])[]): AxisValue[][] {
+/** `before`: the points that there are beside these. Undefined after a reported error. */
+function product(
+  lists: readonly (readonly AxisValue[])[],
+  before: number,
+  span: Span,
+  sink: Diagnostics,
+): AxisValue[][] | undefined {
+  const count = lists.reduce((all, list) => all * list.length, 1);
+  if (before + count > MOST_POINTS) return tooMany(before + count, span, sink);
   let points: AxisValue[][] = [[]];
   for (const list of lists) {
     const longer: AxisValue[][] = [];
@@ -148,7 +176,14 @@ function exclude(points: Point[], axes: readonly Axis[], matrix: MapTree, params
 }
 
 /** Adds points; an axis that the entry leaves out takes each of its values, and a label new to an axis is appended. */
-function include(points: Point[], axes: readonly Axis[], matrix: MapTree, params: Params, sink: Diagnostics): Matrix {
+function include(
+  points: Point[],
+  axes: readonly Axis[],
+  matrix: MapTree,
+  params: Params,
+  others: number,
+  sink: Diagnostics,
+): Matrix | undefined {
   const all = [...points];
   const grown = axes.map((axis) => ({ ...axis, values: new Map(axis.values) }));
   const keyOf = (point: Point) => point.map((value) => value.label).join(',');
@@ -160,7 +195,8 @@ function include(points: Point[], axes: readonly Axis[], matrix: MapTree, params
       if (!axis.values.has(given.label)) axis.values.set(given.label, given);
       return [isObject(given.value) ? given : axis.values.get(given.label)!];
     });
-    const added = product(lists).filter((point) => !present.has(keyOf(point)));
+    const added = product(lists, others + all.length, span, sink)?.filter((point) => !present.has(keyOf(point)));
+    if (!added) return undefined;
     if (added.length === 0) sink.report(span, 'this include adds nothing: the matrix has these points already');
     for (const point of added) {
       present.add(keyOf(point));
@@ -209,8 +245,7 @@ function partial(
       );
     const value = params.evaluate(entry.value);
     if (value === undefined) return undefined;
-    const artifact = findArtifact(value);
-    if (artifact) return refuseArtifact(artifact.reference, entry.value, sink);
+    if (withoutArtifacts(value, entry.value, sink) === undefined) return undefined;
     const label = labelOf(value, axis.name, entry.value, sink);
     if (label === undefined) return undefined;
     values.set(axis.name, { label, value });

@@ -48,7 +48,7 @@ function sourceFiles(root: string, folder: string, depth = 2): string[] {
     const path = folder === '.' ? entry.name : `${folder}/${entry.name}`;
     if (entry.isFile() && SOURCE.test(entry.name)) files.push(path);
     else if (entry.isDirectory() && depth > 1 && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
-      files.push(...sourceFiles(root, path, depth - 1));
+      for (const file of sourceFiles(root, path, depth - 1)) files.push(file);
   }
   return files;
 }

@@ -1,9 +1,10 @@
 // The parameters of a load: `params:` under the profile under `--set`, and their values, which may refer to each other.
+
 import { nearest, suggest } from '../text/nearest.ts';
 import type { Reference } from './reference.ts';
 import type { Diagnostics, Origin, Span } from './span.ts';
 import { isLiteral, join, nameOf, readTemplate, type Template } from './template.ts';
-import { Artifact, type Value, walk } from './values.ts';
+import { Artifact, DEEPEST, literal, type Value, walk } from './values.ts';
 import { type MapEntry, type MapTree, parseYaml, type Tree } from './yaml.ts';
 
 /** `over` on `under`: mappings merge, everything else replaces. */
@@ -88,9 +89,10 @@ export function createParams(root: MapTree | undefined, scope: ParamScope, sink:
   let current = '';
 
   function evaluate(tree: Tree): Value | undefined {
-    if (tree.kind === 'scalar' && isLiteral(tree)) return tree.value;
+    if (tree.kind === 'scalar' && isLiteral(tree)) return literal(tree);
     if (done.has(tree)) return done.get(tree);
     if (stack.some((open) => open.tree === tree)) return loop(tree);
+    if (stack.length > DEEPEST) return sink.report(tree, `references to references, more than ${DEEPEST} deep`);
     stack.push({ tree, name: current });
     const value = evaluateNew(tree);
     stack.pop();

@@ -1,9 +1,10 @@
 // Named pools: their sizes at the top of the file, and what a node takes of them.
+
 import { nearest } from '../text/nearest.ts';
 import type { Point } from './matrix.ts';
 import { compileChecked, type TaskScope } from './scope.ts';
 import { type Diagnostics, describePlace, type Span } from './span.ts';
-import { describe, type Value } from './values.ts';
+import { bare, describe, type Value } from './values.ts';
 import type { MapEntry, Tree } from './yaml.ts';
 
 export interface Pool {
@@ -26,8 +27,9 @@ export function readPools(
       const hint = 'limit it with --jobs or --gpus';
       sink.report(keySpan, `"${key}" is counted by the engine and cannot be a pool`, hint);
     }
-    const size = evaluate(value);
-    if (size === undefined) continue;
+    const found = evaluate(value);
+    if (found === undefined) continue;
+    const size = bare(found);
     if (typeof size === 'number' && size > 0) pools.set(key, { size, span: keySpan });
     else sink.report(value, `the size of pool "${key}" must be a number above 0, and is ${describe(size)}`);
   }

@@ -6,7 +6,7 @@ import { ambiguous, type ParamScope, type Params, refusePicks, unknownHead } fro
 import type { Reference } from './reference.ts';
 import type { Diagnostics, Span } from './span.ts';
 import { isLiteral, join, readTemplate, type Template } from './template.ts';
-import { Artifact, refuseArtifact, type Value, walk } from './values.ts';
+import { Artifact, bare, literal, refuseArtifact, type Value, walk } from './values.ts';
 import type { Tree } from './yaml.ts';
 
 export interface TaskScope {
@@ -28,7 +28,7 @@ const constant = (value: Value | undefined): Compiled => ({ varies: false, at: (
 /** `artifacts`: whether other tasks' outputs may be named here, which only `in:` allows. */
 export function compile(tree: Tree, scope: TaskScope, artifacts: boolean): Compiled {
   if (tree.kind === 'scalar') {
-    if (isLiteral(tree)) return constant(tree.value);
+    if (isLiteral(tree)) return constant(literal(tree));
     const template = readTemplate(tree, scope.sink);
     return template ? compileTemplate(template, scope, artifacts) : constant(undefined);
   }
@@ -117,7 +117,7 @@ export function compileChecked<T>(
 ): (point: Point) => T {
   if (!tree || (tree.kind === 'scalar' && tree.value === null)) return () => absent;
   const compiled = compile(tree, scope, false);
-  const read = (value: Value | undefined): T => (value === undefined ? absent : (check(value, tree) ?? absent));
+  const read = (value: Value | undefined): T => (value === undefined ? absent : (check(bare(value), tree) ?? absent));
   if (compiled.varies) return (point) => read(compiled.at(point));
   const once = read(compiled.at(scope.matrix.points[0] ?? []));
   return () => once;

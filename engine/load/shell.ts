@@ -1,14 +1,14 @@
 // The command of a `run:` task: `${in.NAME}`, `${out.NAME}` and `${params.NAME}` stand for the task's own, paths quoted
 // where the shell needs it; axes and parameters may stand there too. Everything else is the shell's.
+
 import type { InputRole, Output } from '../model/node.ts';
-import type { Json } from '../task.ts';
 import { suggest } from '../text/nearest.ts';
 import type { Point } from './matrix.ts';
 import { refusePicks } from './params.ts';
 import type { Reference } from './reference.ts';
-import { compileReference, type TaskScope } from './scope.ts';
+import { type Compiled, compile, compileReference, type TaskScope } from './scope.ts';
 import type { Span } from './span.ts';
-import { nameOf, readTemplate } from './template.ts';
+import { LONGEST_TEXT, nameOf, readTemplate, TOO_LONG } from './template.ts';
 import { describe, textOfValue, type Value, walk } from './values.ts';
 import type { ScalarTree } from './yaml.ts';
 
@@ -16,7 +16,6 @@ export interface Own {
   readonly point: Point;
   readonly inputs: readonly InputRole[];
   readonly outputs: readonly Output[];
-  readonly params: Readonly<Record<string, Json>>;
 }
 type Piece = (own: Own) => string | undefined;
 
@@ -30,7 +29,9 @@ export function compileCommand(tree: ScalarTree, scope: TaskScope): Piece {
   return (own) => {
     // Every piece is evaluated, so that all that is wrong with a command is told at once.
     const texts = pieces.map((piece) => (typeof piece === 'string' ? piece : piece(own)));
-    return texts.includes(undefined) ? undefined : texts.join('');
+    if (texts.includes(undefined)) return undefined;
+    const length = texts.reduce((sum, text) => sum + text!.length, 0);
+    return length > LONGEST_TEXT ? scope.sink.report(tree, TOO_LONG) : texts.join('');
   };
 }
 
@@ -39,6 +40,13 @@ function compilePiece(reference: Reference, span: Span, scope: TaskScope): Piece
   const [name = ''] = reference.fields;
   const toText = (value: Value | undefined) =>
     value === undefined ? undefined : commandText(value, reference, span, scope);
+  const ofParam =
+    (param: Compiled): Piece =>
+    ({ point }) => {
+      const value = param.at(point);
+      if (value === undefined) return undefined;
+      return toText(walk(value, `params.${name}`, reference.fields.slice(1), span, scope.sink));
+    };
   switch (reference.head) {
     case 'in':
       if (!isOwn(reference, span, task.in, 'input', 1, scope)) return () => undefined;
@@ -52,12 +60,7 @@ function compilePiece(reference: Reference, span: Span, scope: TaskScope): Piece
       return ({ outputs }) => quote(outputs.find((output) => output.name === name)?.path ?? '');
     case 'params':
       if (!isOwn(reference, span, task.params, 'parameter', Number.POSITIVE_INFINITY, scope)) return () => undefined;
-      return ({ params }) => {
-        const value = params[name];
-        return value === undefined
-          ? undefined
-          : toText(walk(value, `params.${name}`, reference.fields.slice(1), span, scope.sink));
-      };
+      return ofParam(compile(task.params.get(name)!.value, scope, false));
     default: {
       const compiled = compileReference(reference, span, scope, false);
       return ({ point }) => toText(compiled.at(point));
@@ -99,7 +102,9 @@ function isOwn(
 
 /** A list is joined with spaces. */
 function commandText(value: Value, reference: Reference, span: Span, scope: TaskScope): string | undefined {
-  const texts = (Array.isArray(value) ? value : [value]).map(textOfValue);
+  const texts = (Array.isArray(value) ? value : [value]).map((item) => textOfValue(item, scope.sink));
+  const length = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+  if (length > LONGEST_TEXT) return scope.sink.report(span, TOO_LONG);
   if (!texts.includes(undefined)) return texts.join(' ');
   return scope.sink.report(
     span,

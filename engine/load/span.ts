@@ -1,5 +1,5 @@
 // Where a piece of the specification was written, and the sink that collects what is wrong with it.
-import type { Diagnostic } from './diagnostic.ts';
+import type { Diagnostic } from '../model/diagnostic.ts';
 
 /** A text that spans point into: pipeline.yml, or the value of a `--set`, whose places mean nothing to a reader. */
 export interface Origin {
@@ -18,19 +18,28 @@ export interface Span {
 export interface Diagnostics {
   /** Keeps one diagnostic a place, the first. Returns undefined, so that a failed evaluation can return it. */
   report(span: Span, message: string, hint?: string): undefined;
+  /** The same for what is no mistake, but may not be what was meant. */
+  warn(span: Span, message: string, hint?: string): undefined;
   /** In the order of the text. */
   diagnostics(): readonly Diagnostic[];
+  warnings(): readonly Diagnostic[];
 }
 
 export function createDiagnostics(): Diagnostics {
+  const errors = createList();
+  const warnings = createList();
+  return { report: errors.add, warn: warnings.add, diagnostics: errors.inOrder, warnings: warnings.inOrder };
+}
+
+function createList() {
   const found = new Map<string, { span: Span; diagnostic: Diagnostic }>();
   return {
-    report(span, message, hint) {
+    add(span: Span, message: string, hint?: string): undefined {
       const key = `${span.origin.file}\0${span.start}\0${span.end}`;
       if (!found.has(key)) found.set(key, { span, diagnostic: diagnose(span, message, hint) });
       return undefined;
     },
-    diagnostics() {
+    inOrder() {
       const all = [...found.values()];
       all.sort((a, b) => Number(a.span.origin.placed) - Number(b.span.origin.placed) || a.span.start - b.span.start);
       return all.map((entry) => entry.diagnostic);

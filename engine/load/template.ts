@@ -68,7 +68,7 @@ export function join(
       artifact = value;
       continue;
     }
-    const piece = textOfValue(value);
+    const piece = textOfValue(value, sink);
     if (piece === undefined)
       return sink.report(
         template.spanOf(part),
@@ -76,6 +76,7 @@ export function join(
         FIELD_HINT,
       );
     text += piece;
+    if (text.length > LONGEST_TEXT) return sink.report(template.spanOf(part), TOO_LONG);
   }
   if (!artifact) return text;
   const suffix = artifact.suffix + text;
@@ -87,6 +88,10 @@ export function join(
     );
   return new Artifact(artifact.reference, artifact.span, suffix.replace(/\/+$/, ''));
 }
+
+/** References make much of a small file. */
+export const LONGEST_TEXT = 10_000_000;
+export const TOO_LONG = `this makes a text of more than ${LONGEST_TEXT} letters`;
 
 const FIELD_HINT = 'name one of its fields, as in ${model.input}';
 

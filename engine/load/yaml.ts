@@ -1,5 +1,6 @@
 // YAML text to a small tree that remembers where everything was written. Built from js-yaml's events, because its
 // own tree has no offsets. Core schema, anchors and merge keys; no tags but !!str, no keys that are not scalars.
+
 import {
   boolCoreTag,
   EVENT_ID,
@@ -14,6 +15,7 @@ import {
   type ScalarEvent,
   YAMLException,
 } from 'js-yaml';
+import { looksLikeText, lossOf } from './number.ts';
 import { type Diagnostics, describePlace, type Origin, type Span } from './span.ts';
 
 export type Scalar = null | boolean | number | string;
@@ -21,6 +23,8 @@ export type Scalar = null | boolean | number | string;
 export interface ScalarTree extends Span {
   readonly kind: 'scalar';
   readonly value: Scalar;
+  /** The text of a number or truth value that may be meant as a text, and would be another one: `3.10`, `007`, `True`. */
+  readonly written?: string;
   /** Offset of the value's first character where text and value agree character by character, else -1. */
   readonly verbatim: number;
 }
@@ -39,24 +43,37 @@ export interface MapTree extends Span {
 }
 export type Tree = ScalarTree | ListTree | MapTree;
 
-interface OpenList {
-  readonly kind: 'list';
+interface OpenShared {
   readonly start: number;
   readonly flow: boolean;
   readonly anchor: string | undefined;
+  /** Values that the document had before it, aliases written out. */
+  readonly before: number;
+  /** Of collections inside one another. */
+  height: number;
+}
+interface OpenList extends OpenShared {
+  readonly kind: 'list';
   readonly items: Tree[];
 }
-interface OpenMap {
+interface OpenMap extends OpenShared {
   readonly kind: 'map';
-  readonly start: number;
-  readonly flow: boolean;
-  readonly anchor: string | undefined;
   readonly entries: Map<string, MapEntry>;
   readonly merges: Tree[];
   key: Tree | undefined;
   merging: boolean;
 }
 type Open = OpenList | OpenMap;
+
+interface Anchored {
+  readonly tree: Tree;
+  readonly size: number;
+  readonly height: number;
+}
+
+/** Aliases of aliases make a document without end of a small file: so many values, so deep, once they are written out. */
+const MOST_VALUES = 1_000_000;
+const DEEPEST = 100;
 
 /** The tree of one document; undefined after a syntax error, which is reported, or for an empty document. */
 export function parseYaml(origin: Origin, sink: Diagnostics): Tree | undefined {
@@ -72,18 +89,25 @@ export function parseYaml(origin: Origin, sink: Diagnostics): Tree | undefined {
 
 function build(events: readonly Event[], origin: Origin, sink: Diagnostics): Tree | undefined {
   const open: Open[] = [];
-  const anchors = new Map<string, Tree>();
+  const anchors = new Map<string, Anchored>();
   let root: Tree | undefined;
   let documents = 0;
   let reached = 0;
+  let values = 0;
 
   const place = (tree: Tree, asKey: boolean): void => {
     const parent = open[open.length - 1];
+    values += 1;
     if (tree.end > reached) reached = tree.end;
     if (!parent) root = tree;
     else if (parent.kind === 'list') parent.items.push(tree);
     else if (parent.key === undefined) takeKey(parent, tree, asKey, sink);
     else addEntry(parent, tree, sink);
+  };
+
+  const raise = (height: number): void => {
+    const parent = open[open.length - 1];
+    if (parent && parent.height < height) parent.height = height;
   };
 
   for (const event of events) {
@@ -99,7 +123,7 @@ function build(events: readonly Event[], origin: Origin, sink: Diagnostics): Tre
       case EVENT_ID.MAPPING: {
         refuseTag(event.tagStart, event.tagEnd, origin, sink);
         const anchor = nameOf(event.anchorStart, event.anchorEnd, origin);
-        const common = { start: event.start, flow: event.style === 2, anchor };
+        const common = { start: event.start, flow: event.style === 2, anchor, before: values, height: 1 };
         if (event.type === EVENT_ID.SEQUENCE) open.push({ kind: 'list', ...common, items: [] });
         else open.push({ kind: 'map', ...common, entries: new Map(), merges: [], key: undefined, merging: false });
         break;
@@ -109,7 +133,7 @@ function build(events: readonly Event[], origin: Origin, sink: Diagnostics): Tre
         const isKey = parent?.kind === 'map' && parent.key === undefined;
         const tree = scalar(event, origin, isKey, reached, sink);
         const anchor = nameOf(event.anchorStart, event.anchorEnd, origin);
-        if (anchor !== undefined) anchors.set(anchor, tree);
+        if (anchor !== undefined) anchors.set(anchor, { tree, size: 1, height: 0 });
         place(tree, isKey && event.style === SCALAR_STYLE.PLAIN);
         break;
       }
@@ -119,14 +143,24 @@ function build(events: readonly Event[], origin: Origin, sink: Diagnostics): Tre
         const target = anchors.get(name);
         if (!target) sink.report(span, `*${name} has no anchor &${name} before it`);
         reached = event.anchorEnd;
-        place(target ?? { kind: 'scalar', value: null, verbatim: -1, ...span }, false);
+        const { tree, size, height } = target ?? {
+          ...NOTHING,
+          tree: { kind: 'scalar', value: null, verbatim: -1, ...span },
+        };
+        raise(height + 1);
+        values += size;
+        if (values > MOST_VALUES || open.length + height > DEEPEST)
+          return sink.report(span, 'with its aliases written out, the file is too large or too deep');
+        place(tree, false);
         break;
       }
       case EVENT_ID.POP: {
         const done = open.pop();
         if (!done) break; // the end of the document
         const tree = close(done, origin, reached, sink);
-        if (done.anchor !== undefined) anchors.set(done.anchor, tree);
+        const { height, before, anchor } = done;
+        if (anchor !== undefined) anchors.set(anchor, { tree, size: values - before + 1, height });
+        raise(height + 1);
         place(tree, false);
         break;
       }
@@ -134,6 +168,8 @@ function build(events: readonly Event[], origin: Origin, sink: Diagnostics): Tre
   }
   return root;
 }
+
+const NOTHING = { size: 0, height: 0 };
 
 function nameOf(start: number, end: number, origin: Origin): string | undefined {
   return start < 0 ? undefined : origin.text.slice(start, end);
@@ -153,7 +189,7 @@ function scalar(event: ScalarEvent, origin: Origin, isKey: boolean, reached: num
   const tag = nameOf(event.tagStart, event.tagEnd, origin);
   const asString = tag === '!!str' || tag === '!';
   if (tag !== undefined && !asString) refuseTag(event.tagStart, event.tagEnd, origin, sink);
-  return {
+  const tree: ScalarTree = {
     kind: 'scalar',
     origin,
     start: event.valueStart - quotes,
@@ -161,17 +197,28 @@ function scalar(event: ScalarEvent, origin: Origin, isKey: boolean, reached: num
     value: plain && !isKey && !asString ? resolvePlain(text) : text,
     verbatim: event.fast ? event.valueStart : -1,
   };
+  if (typeof tree.value !== 'number' && typeof tree.value !== 'boolean') return tree;
+  const loss = typeof tree.value === 'number' ? lossOf(text, tree.value) : undefined;
+  if (loss) sink.report(tree, loss.message, (loss.instead ? `write ${loss.instead}, or ` : '') + quoting(text, origin));
+  return looksLikeText(text, tree.value) ? { ...tree, written: text } : tree;
 }
 
+/** The advice to make a text of a scalar. On the command line, the shell takes a pair of quotes away. */
+export const quoting = (text: string, { placed }: Origin): string =>
+  placed ? `quote it: "${text}"` : `quote it, for the shell and for YAML: '"${text}"'`;
+
 const MAY_RESOLVE = /^(?:$|[-+.0-9~tTfFnN])/;
+/** A number to YAML, which js-yaml leaves a text where it is larger than JavaScript's. */
+const FLOAT = /^[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$/;
 
 function resolvePlain(text: string): Scalar {
   if (!MAY_RESOLVE.test(text)) return text;
   for (const tag of [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]) {
     const value = tag.resolve(text, false, tag.tagName);
-    if (value !== NOT_RESOLVED) return value as Scalar;
+    // -0 and 0 make one key, so a task must not tell them apart.
+    if (value !== NOT_RESOLVED) return typeof value === 'number' ? value + 0 : (value as Scalar);
   }
-  return text;
+  return FLOAT.test(text) ? Number(text) : text;
 }
 
 function takeKey(map: OpenMap, tree: Tree, plain: boolean, sink: Diagnostics): void {

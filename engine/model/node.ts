@@ -1,5 +1,7 @@
 // What pipeline.yml becomes: nodes as plain data. Everything after `load/` (keys, plan, run, reports) reads these.
+
 import type { Json } from '../task.ts';
+import type { Diagnostic } from './diagnostic.ts';
 import type { Resources } from './resources.ts';
 
 /** One file or folder that a node reads. */
@@ -64,4 +66,6 @@ export interface Pipeline {
   /** Names of the nodes that a bare `dag run` builds (`default:` of the file, else all). */
   readonly defaults: readonly string[];
   readonly pools: Readonly<Record<string, number>>;
+  /** What is no mistake, and may not be what was meant. */
+  readonly warnings: readonly Diagnostic[];
 }

@@ -18,8 +18,11 @@ export interface Reason {
   readonly kind: ReasonKind;
   /** The file, parameter, variable, output or node that it is about. */
   readonly name: string;
+  /** Null where there was none, or is none. */
   readonly before: Json;
   readonly after: Json;
+  /** This null is a parameter's value. */
+  readonly isNull?: 'before' | 'after';
 }
 
 /** Several reasons on one line; nodes that are waited for are counted when there are many. */
@@ -62,35 +65,62 @@ export function describeReason(reason: Reason): string {
   }
 }
 
-function change({ before, after }: Reason): string {
-  const [old, now] = shownChange(before, after);
-  if (before === null) return `added ${now}`;
-  if (after === null) return `removed ${old}`;
+function change(reason: Reason): string {
+  const [old, now] = shownChange(reason);
+  if (old === null) return `added ${now}`;
+  if (now === null) return `removed ${old}`;
   return `${old} → ${now}`;
 }
 
-/** Both values on one line; of long ones, the part in which they differ. */
-export function shownChange(before: Json, after: Json): [string, string] {
-  const [old, now] = [lineOf(before), lineOf(after)];
-  if (Math.max(old.length, now.length) <= WIDEST_VALUE) return [old, now];
-  if (before === null || after === null) return [cut(old, 0, old.length), cut(now, 0, now.length)];
+/**
+ * Both values on one line, null for one that there is not, so that what differs is seen: texts of parameters are in quotes, others where
+ * their white space would hide; letters that do not show are written by their numbers; of long values there is the part that differs.
+ */
+export function shownChange({ kind, before, after, isNull }: Reason): [string | null, string | null] {
+  const isQuoted = kind === 'param' || [before, after].some((value) => typeof value === 'string' && !PLAIN.test(value));
+  const [oldText, newText] = [textOf(before, isQuoted), textOf(after, isQuoted)];
+  const areAlike = oldText.normalize() === newText.normalize();
+  const [old, now] = [lettersOf(oldText, areAlike), lettersOf(newText, areAlike)];
   const shorter = Math.min(old.length, now.length);
   let [start, end] = [0, 0];
   while (start < shorter && old[start] === now[start]) start++;
   while (end < shorter - start && old.at(-1 - end) === now.at(-1 - end)) end++;
-  const from = Math.max(0, start - AROUND);
-  return [cut(old, from, old.length - end + AROUND), cut(now, from, now.length - end + AROUND)];
+  const isCut = Math.max(old.length, now.length) > WIDEST_VALUE && before !== null && after !== null;
+  const from = isCut ? Math.max(0, start - AROUND) : 0;
+  const shown = (letters: readonly string[]) =>
+    cut(letters, from, isCut ? letters.length - end + AROUND : letters.length);
+  return [
+    before === null && isNull !== 'before' ? null : shown(old),
+    after === null && isNull !== 'after' ? null : shown(now),
+  ];
 }
 
 /** Letters that are shown before and behind a difference. */
 const AROUND = 16;
+/** Words with single spaces between them. */
+const PLAIN = /^[^\p{C}\p{Z}]+(?: [^\p{C}\p{Z}]+)*$/u;
+const HIDDEN = /[\p{C}\p{Z}]/u;
+const DIGEST = /^[0-9a-f]{64}$/;
 
-function lineOf(value: Json): string {
-  const text = (typeof value === 'string' ? value : JSON.stringify(value)).replace(/\s+/g, ' ').trim();
-  return /^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text;
+function textOf(value: Json, isQuoted: boolean): string {
+  if (typeof value !== 'string' || isQuoted) return JSON.stringify(value);
+  return DIGEST.test(value) ? value.slice(0, 12) : value;
 }
 
-function cut(text: string, from: number, to: number): string {
+/** Each as it is to be seen. `apart`: the texts look alike, and differ in how their accents are made. */
+function lettersOf(text: string, apart: boolean): string[] {
+  return [...text].map((letter) =>
+    letter !== ' ' && (apart ? /[^!-~]/ : HIDDEN).test(letter) ? numbered(letter) : letter,
+  );
+}
+
+const numbered = (letter: string) =>
+  letter
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
+
+function cut(letters: readonly string[], from: number, to: number): string {
   const end = Math.min(to, from + WIDEST_VALUE);
-  return (from > 0 ? '…' : '') + text.slice(from, end) + (end < text.length ? '…' : '');
+  return (from > 0 ? '…' : '') + letters.slice(from, end).join('') + (end < letters.length ? '…' : '');
 }

@@ -13,7 +13,8 @@ export function dot(view: View): string {
     `  edge [color="#8793a3", penwidth=1.1, arrowsize=0.65, fontname="${FONT}", fontsize=10, fontcolor="${FAINT}"]`,
   ];
   for (const [task, vertices] of byTask(view.vertices))
-    lines.push(...(vertices.length > 1 ? cluster(task, vertices) : vertices.map((vertex) => box(vertex, false))));
+    for (const line of vertices.length > 1 ? cluster(task, vertices) : vertices.map((vertex) => box(vertex, false)))
+      lines.push(line);
   for (const edge of bundle(view)) lines.push(arrow(edge));
   lines.push(...legend(view), '}');
   return `${lines.join('\n')}\n`;

@@ -40,8 +40,8 @@ function text(view: View): string {
     state: describeStates(vertex),
     reads: (incoming.get(vertex.id) ?? []).join(', '),
   }));
-  const nameWidth = Math.min(64, Math.max(0, ...rows.map((row) => row.name.length)));
-  const stateWidth = Math.max(0, ...rows.map((row) => row.state.length));
+  const nameWidth = rows.reduce((widest, row) => Math.min(64, Math.max(widest, row.name.length)), 0);
+  const stateWidth = rows.reduce((widest, row) => Math.max(widest, row.state.length), 0);
   const lines = rows.map(({ name, state, reads }) => {
     const columns = [
       name.padEnd(nameWidth),

@@ -1,8 +1,10 @@
 // Accepting a change of code: a person says that it leaves a node's result as it is, and the record of the node's
 // previous key becomes the record of its present one. Only code may differ: a changed parameter or input changes what
 // the result is of, and no word of a person makes up for that. Decides and returns what to write; writes nothing.
-import type { Cache, Write } from '../../cache/index.ts';
+
+import type { Cache, Entry, Write } from '../../cache/index.ts';
 import type { Node } from '../model/node.ts';
+import { own } from '../model/own.ts';
 import { describeReason, type Reason } from '../model/reason.ts';
 import type { Acceptance, NodeRecord, NodeState } from '../model/record.ts';
 import { fail, ok, type Result } from '../model/result.ts';
@@ -50,7 +52,8 @@ export function accept(
       message: `${node.name}: its code is as it was`,
       hint: `its result is missing or damaged: \`dag run '${node.name}'\``,
     });
-  if (!node.outputs.every(({ name }) => record.outputs[name] && cache.has(record.outputs[name])))
+  const isKept = (entry: Entry | undefined) => entry !== undefined && cache.has(entry);
+  if (!node.outputs.every(({ name }) => isKept(own(record.outputs, name))))
     return fail({ message: `${node.name}: the cache no longer has its earlier result`, hint: 'it has to run again' });
   const acceptance: Acceptance = { reason, by, at: at.toISOString(), from: state.key, to: key, changes: changed };
   const taken: NodeRecord = { ...record, accepted: [...(record.accepted ?? []), acceptance] };

@@ -1,8 +1,10 @@
 // One node's verdict: fresh, to be restored, or stale, with the reasons. `plan`, `status`, `why` and `run` all decide here.
+
 import path from 'node:path';
 import { type Cache, type Entry, type Key, Unhashable } from '../../cache/index.ts';
 import type { Code, Ingredients, InputItem } from '../model/ingredients.ts';
 import type { InputRole, Node, Source } from '../model/node.ts';
+import { own } from '../model/own.ts';
 import type { Reason } from '../model/reason.ts';
 import type { NodeRecord } from '../model/record.ts';
 import { fail, ok, type Result } from '../model/result.ts';
@@ -64,7 +66,7 @@ export function ownChanges(node: Node, context: PlanContext): Reason[] {
 
 function ownIngredients(node: Node, context: PlanContext): Omit<Ingredients, 'inputs'> {
   const environment: Record<string, string | null> = {};
-  for (const name of node.env) environment[name] = process.env[name] ?? null;
+  for (const name of node.env) environment[name] = own(process.env, name) ?? null;
   for (const [tool, command] of Object.entries(node.tools))
     environment[`tool ${tool}`] = context.tools.get(command) ?? null;
   return {
@@ -101,7 +103,8 @@ function entryOf(source: Source, { root, cache, outputsOf }: PlanContext): Entry
   const place = path.resolve(root, source.path);
   if (!source.producer) return cache.scan(place);
   const { node, output, subpath } = source.producer;
-  const whole = outputsOf(node)?.[output];
+  const outputs = outputsOf(node);
+  const whole = outputs && own(outputs, output);
   if (!whole || !subpath) return whole ?? null;
   // The producer's artifact lies in the work tree as recorded, but for one that is only planned to be restored.
   const artifact = cache.scan(place.slice(0, -subpath.length - 1));

@@ -1,10 +1,14 @@
 // What changed between the ingredients that a node last ran with and those it would run with now, as reasons.
+
+import { isDeepStrictEqual } from 'node:util';
 import type { Cache, Digest } from '../../cache/index.ts';
 import type { Ingredients, InputItem } from '../model/ingredients.ts';
+import { own } from '../model/own.ts';
 import type { Reason } from '../model/reason.ts';
 import type { Json } from '../task.ts';
 
 const FILES_NAMED = 5;
+const ITEMS_NAMED = 5;
 
 export function changes(before: Ingredients, after: Ingredients, cache: Cache): Reason[] {
   return [
@@ -47,33 +51,50 @@ export function mapChanges(
   after: Readonly<Record<string, string | null>>,
 ): Reason[] {
   return unionOfKeys(before, after)
-    .filter((name) => before[name] !== after[name])
-    .map((name) => ({ kind, name, before: before[name] ?? null, after: after[name] ?? null }));
+    .map((name) => ({ kind, name, before: own(before, name) ?? null, after: own(after, name) ?? null }))
+    .filter((change) => change.before !== change.after);
 }
 
-/** Walks into objects, so that one changed field of a model is named by its path and not by the whole model. */
-function paramChanges(
-  before: Readonly<Record<string, Json>>,
-  after: Readonly<Record<string, Json>>,
-  prefix = '',
-): Reason[] {
-  return unionOfKeys(before, after).flatMap((name): Reason[] => {
-    const [old, now] = [before[name], after[name]];
-    if (JSON.stringify(old) === JSON.stringify(now)) return [];
-    if (isObject(old) && isObject(now)) return paramChanges(old, now, `${prefix}${name}.`);
-    return [{ kind: 'param', name: prefix + name, before: old ?? null, after: now ?? null }];
-  });
+/** Walks into mappings and lists, so that one changed field of a model is named by its path and not by the whole model. */
+function paramChanges(before: Mapping, after: Mapping, prefix = ''): Reason[] {
+  return unionOfKeys(before, after).flatMap((name) => valueChanges(prefix + name, own(before, name), own(after, name)));
 }
 
-function isObject(value: Json | undefined): value is { [name: string]: Json } {
+function valueChanges(name: string, old: Json | undefined, now: Json | undefined): Reason[] {
+  if (isDeepStrictEqual(old, now)) return [];
+  if (isMapping(old) && isMapping(now)) return paramChanges(old, now, `${name}.`);
+  if (Array.isArray(old) && Array.isArray(now)) return listChanges(name, old, now);
+  const isNull = old === null ? 'before' : now === null ? 'after' : undefined;
+  return [{ kind: 'param', name, before: old ?? null, after: now ?? null, ...(isNull ? { isNull } : {}) }];
+}
+
+/** The items of a list that were added, taken away or, in one of the same length, changed; the whole of it where they are many. */
+function listChanges(name: string, old: readonly Json[], now: readonly Json[]): Reason[] {
+  const shorter = Math.min(old.length, now.length);
+  let [start, end] = [0, 0];
+  while (start < shorter && isDeepStrictEqual(old[start], now[start])) start++;
+  while (end < shorter - start && isDeepStrictEqual(old.at(-1 - end), now.at(-1 - end))) end++;
+  const [oldPart, newPart] = [old.slice(start, old.length - end), now.slice(start, now.length - end)];
+  const areItems = oldPart.length === newPart.length || oldPart.length === 0 || newPart.length === 0;
+  const longer = Math.max(oldPart.length, newPart.length);
+  const found = Array.from({ length: areItems ? longer : 0 }, (_, at) =>
+    valueChanges(`${name}.${start + at}`, oldPart[at], newPart[at]),
+  ).flat();
+  if (found.length > 0 && found.length <= ITEMS_NAMED) return found;
+  return [{ kind: 'param', name, before: [...old], after: [...now] }];
+}
+
+type Mapping = { readonly [name: string]: Json };
+
+function isMapping(value: Json | undefined): value is { [name: string]: Json } {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function inputChanges(before: Ingredients, after: Ingredients, cache: Cache): Reason[] {
   return unionOfKeys(before.inputs, after.inputs).flatMap((role) => {
-    const old = byLabel(before.inputs[role] ?? []);
-    const now = byLabel(after.inputs[role] ?? []);
-    return unionOfKeys(old, now).flatMap((label) => itemChanges(role, old[label], now[label], cache));
+    const old = byLabel(own(before.inputs, role) ?? []);
+    const now = byLabel(own(after.inputs, role) ?? []);
+    return unionOfKeys(old, now).flatMap((label) => itemChanges(role, own(old, label), own(now, label), cache));
   });
 }
 

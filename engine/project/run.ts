@@ -14,6 +14,7 @@ import {
   type Session,
   selectNames,
   selectNodes,
+  tellWarnings,
   waitingFor,
 } from './session.ts';
 
@@ -49,6 +50,7 @@ export async function runSelected(
 ): Promise<Outcome> {
   const { pipeline, places, cache } = session;
   const nodes = selectNodes(pipeline, selectors, flags.only ?? false);
+  tellWarnings(pipeline);
   const forced = new Set(flags.force ? selectNames(pipeline, selectors, true) : []);
   const executor = hooks.executor ?? executorOf(session, flags.trace);
   const lock = await acquireLock(places.lock, { onWait: waitingFor });

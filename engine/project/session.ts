@@ -1,11 +1,12 @@
 // What every command that reads a pipeline starts with: the project found, the file loaded, the selection made, the cache open.
+
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, type LockOwner, openCache } from '../../cache/index.ts';
 import { topological } from '../graph/order.ts';
 import { select } from '../graph/select.ts';
 import type { Asked } from '../journal/usage.ts';
-import { formatDiagnostics } from '../load/diagnostic.ts';
+import { formatDiagnostics, formatWarning } from '../load/diagnostic.ts';
 import { loadPipeline } from '../load/load.ts';
 import type { Code } from '../model/ingredients.ts';
 import type { Node, Pipeline } from '../model/node.ts';
@@ -14,7 +15,7 @@ import type { MissingSource } from '../plan/plan.ts';
 import { toolVersions } from '../plan/tools.ts';
 import { type Places, placesOf } from '../state/places.ts';
 import { projectView } from '../state/projectView.ts';
-import { colors } from '../text/style.ts';
+import { colors, yellow } from '../text/style.ts';
 import { pipelineFile } from './file.ts';
 import { UsageError } from './usageError.ts';
 
@@ -48,6 +49,11 @@ export function loadProject(flags: CommonFlags): Pipeline {
   const source = (name: string) => (existsSync(name) ? readFileSync(name, 'utf8') : undefined);
   const text = formatDiagnostics(loaded.error, source, { color: colors.enabled, cwd: process.cwd() });
   throw new UsageError(text.trimEnd());
+}
+
+/** For the commands that build. */
+export function tellWarnings({ warnings }: Pipeline): void {
+  for (const warning of warnings) process.stderr.write(`${yellow('!')} ${formatWarning(warning, process.cwd())}\n`);
 }
 
 /** Null where the file, as it is now, does not load so. */

@@ -1,11 +1,13 @@
 // Publishing what `ctx.each` made: an output that is a change of the node's last artifact is not copied, the artifact in the
 // work tree becomes it. Files that stay are not touched, so that the stat cache still knows them and nothing is hashed twice.
 // A kill in between leaves an artifact that no record speaks of: the next run restores it, or takes it up where it is.
+
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, type Entry, hashValue } from '../../cache/index.ts';
 import type { EachJob, EachOutput } from '../exec/protocol.ts';
 import type { Node } from '../model/node.ts';
+import { own } from '../model/own.ts';
 import type { Assessment } from '../plan/assess.ts';
 import type { Places } from '../state/places.ts';
 import { eachFolder } from '../state/places.ts';
@@ -32,7 +34,7 @@ export function eachJobOf(
     cache: places.cache,
     code: hashValue({ digest: code.digest, packages: { ...code.packages }, environment: { ...environment } }),
     entries,
-    previous: Object.fromEntries(node.outputs.map(({ name }) => [name, last?.[name] ?? null])),
+    previous: Object.fromEntries(node.outputs.map(({ name }) => [name, (last && own(last, name)) ?? null])),
     targets: Object.fromEntries(node.outputs.map(({ name, path: file }) => [name, path.join(root, file)])),
     anew,
   };

@@ -47,7 +47,7 @@ function lowerBound({ nodes, seconds, paths, capacity: { gpus, cores } }: Work):
 /** A machine with this many GPUs, and cores and memory enough to feed them all at once, as such machines have. */
 export function machineWith(gpus: number, nodes: readonly Node[], here: Capacity): Capacity {
   const perGpu = (of: (node: Node) => number) =>
-    Math.max(0, ...nodes.filter(({ resources }) => resources.gpu > 0).map((node) => of(node) / node.resources.gpu));
+    nodes.reduce((most, node) => (node.resources.gpu > 0 ? Math.max(most, of(node) / node.resources.gpu) : most), 0);
   return {
     cores: Math.max(here.cores, gpus * perGpu(({ resources }) => resources.cpu)),
     memoryBytes: Math.max(here.memoryBytes, gpus * perGpu(({ resources }) => resources.memoryBytes)),
@@ -66,8 +66,8 @@ function wholeBound({ nodes, paths, seconds, capacity: { gpus } }: Work): number
   const whole = nodes.filter(({ resources }) => resources.gpu >= 1);
   let bound = 0;
   for (const group of byTask(whole)) {
-    const way = Math.min(...group.map(({ name }) => starts.get(name)!));
-    const out = Math.min(...group.map(({ name }) => paths.get(name)! - seconds.get(name)!));
+    const way = least(group, ({ name }) => starts.get(name)!);
+    const out = least(group, ({ name }) => paths.get(name)! - seconds.get(name)!);
     const jobs = group.map(({ name }) => seconds.get(name)!);
     const work = group.reduce((sum, { name, resources }) => sum + seconds.get(name)! * resources.gpu, 0);
     bound = Math.max(bound, way + Math.max(work / gpus.length, sharingBound(jobs, gpus.length)) + out);
@@ -75,11 +75,14 @@ function wholeBound({ nodes, paths, seconds, capacity: { gpus } }: Work): number
   return bound;
 }
 
+const least = (nodes: readonly Node[], of: (node: Node) => number) =>
+  nodes.reduce((smallest, node) => Math.min(smallest, of(node)), Number.POSITIVE_INFINITY);
+
 function earliestStarts(nodes: readonly Node[], seconds: ReadonlyMap<string, number>): Map<string, number> {
   const ends = new Map<string, number>();
   const starts = new Map<string, number>();
   for (const node of nodes) {
-    const start = Math.max(0, ...needsOf(node).map((name) => ends.get(name) ?? 0));
+    const start = needsOf(node).reduce((latest, name) => Math.max(latest, ends.get(name) ?? 0), 0);
     starts.set(node.name, start);
     ends.set(node.name, start + seconds.get(node.name)!);
   }

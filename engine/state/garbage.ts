@@ -39,7 +39,7 @@ function scratchIn(folder: string, isWanted: Wanted['isWanted']): string[][] {
     byKey.set(key, [...(byKey.get(key) ?? []), name]);
   }
   const writtenMs = (names: readonly string[]) =>
-    Math.max(...names.map((name) => lastWrittenMs(path.join(folder, name))));
+    names.reduce((latest, name) => Math.max(latest, lastWrittenMs(path.join(folder, name))), 0);
   return [...byKey].filter(([key, names]) => !isWanted(key, writtenMs(names))).map(([, names]) => names);
 }
 

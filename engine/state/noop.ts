@@ -11,6 +11,7 @@
 //  - It is not used while another run holds the project's lock, nor with --force.
 //
 // The file: u32 length of a JSON head, u32 nothing, the head with spaces up to a multiple of eight, then the stats (`statBlock.ts`).
+
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -27,6 +28,7 @@ import path from 'node:path';
 import { bootId, lastOwner, writeAtomically } from '../../cache/host/index.ts';
 import type { RunSummary } from '../model/event.ts';
 import type { Node, Source } from '../model/node.ts';
+import { own } from '../model/own.ts';
 import type { Places } from './places.ts';
 import { packStats, statsHold } from './statBlock.ts';
 
@@ -63,7 +65,7 @@ export function recallNoop(places: Places, request: NoopRequest): RunSummary | n
   const head = headOf(bytes.toString('utf8', PREFIX, headEnd));
   if (!head || head.build !== buildId() || head.boot !== bootId()) return null;
   for (const [name, digest] of Object.entries(head.environment))
-    if (digestOf(process.env[name]) !== digest) return null;
+    if (digestOf(own(process.env, name)) !== digest) return null;
   const memory = bytes.buffer as unknown as SharedArrayBuffer;
   return statsHold(memory, headEnd, path.dirname(request.file)) ? head.summary : null;
 }
@@ -94,7 +96,7 @@ export function rememberNoop(places: Places, request: NoopRequest, answer: NoopA
   const found = statAll(root, pathsOf(request, answer), answer.startedMs);
   if (!found) return;
   const environment: Record<string, string | null> = {};
-  for (const { env } of nodes) for (const name of env) environment[name] = digestOf(process.env[name]);
+  for (const { env } of nodes) for (const name of env) environment[name] = digestOf(own(process.env, name));
   const head: Head = { build: buildId(), boot: bootId(), summary, environment };
   const text = Buffer.from(JSON.stringify(head));
   const padded = Buffer.concat([text, Buffer.alloc(-text.length & 7, ' ')]);

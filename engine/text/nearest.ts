@@ -1,7 +1,11 @@
 // The word that a person most likely meant.
 
+const LONGEST_NAME = 200;
+
 /** The candidate that a person most likely meant, or undefined when none is close. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  // Of a text that long nobody mistyped a letter, and its distance from others takes a while.
+  if (word.length > LONGEST_NAME) return undefined;
   const wanted = word.toLowerCase();
   let best: string | undefined;
   // One edit in a short word, a third of a long one; of a single letter every other letter would be one edit away.

@@ -17,7 +17,7 @@ const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3,
 /** Bytes of `16GiB`, `512MB`, `1.5 GiB`; undefined when it cannot be read. */
 export function parseBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim());
-  const unit = match && BYTES[match[2]!];
+  const unit = match && Object.hasOwn(BYTES, match[2]!) && BYTES[match[2]!];
   return match && unit ? Math.round(Number(match[1]) * unit) : undefined;
 }
 

@@ -60,6 +60,46 @@ describe('history', () => {
     expect((await p.dag('history')).stdout).toContain('dag run --json --set epochs=4');
   });
 
+  test('a metric that diverges is told as it is: in the terminal, in history and in diff, as text and as JSON', async () => {
+    const p = openProject(TRAINING);
+    await p.run();
+    p.edit('train.ts', '1 / i', 'i === 1 ? 1 : NaN');
+    p.edit('train.ts', 'writeFileSync(', "ctx.metric('gradient', -1 / 0); writeFileSync(");
+    expect((await p.dag('run')).stderr).toContain('gradient -Infinity');
+    expect((await p.dag('history', 'train')).stdout).toContain('loss NaN, gradient -Infinity');
+    const { nodes } = JSON.parse((await p.dag('history', 'train', '--json')).stdout);
+    expect(nodes[0].happened[1].metrics).toEqual({ loss: 'NaN', gradient: '-Infinity' });
+    expect((await p.dag('diff')).stdout).toMatch(/loss +0.5 +NaN +NaN +train/);
+    expect(JSON.parse((await p.dag('diff', '--json')).stdout).metrics).toContainEqual({
+      node: 'train',
+      name: 'loss',
+      before: 0.5,
+      after: 'NaN',
+    });
+    const { events } = readJournal(p.path('.dag/runs'), journals(p).at(-1)!.replace('.jsonl', ''));
+    expect(events.flatMap((event) => (event.type === 'node-metric' ? [event.value] : []))).toEqual([
+      1,
+      Number.NaN,
+      -1 / 0,
+    ]);
+  });
+
+  test('a journal of before has null for such a metric, and is read', async () => {
+    const p = openProject(TRAINING);
+    await p.run();
+    const file = `.dag/runs/${journals(p)[0]}`;
+    p.edit(file, '"metrics":{"loss":0.5}', '"metrics":{"loss":null}');
+    expect((await p.dag('history', 'train')).stdout).toContain('loss NaN');
+  });
+
+  test('what is no number is refused as a metric', async () => {
+    const p = openProject(TRAINING);
+    p.edit('train.ts', '1 / i', "'0.5'");
+    const answer = await p.dag('run');
+    expect(answer.code).toBe(1);
+    expect(answer.stderr).toContain('train: ctx.metric takes numbers, and was given string for "loss"');
+  });
+
   test('a run in which nothing happened is no run', async () => {
     const p = openProject(TRAINING);
     await p.run();

@@ -1,6 +1,8 @@
 // dag diff RUN RUN: parameters, code, data and metrics of two runs side by side, as text, Markdown or JSON.
+
 import { openCache } from '../../../cache/index.ts';
 import { type Change, diffRuns, type MetricLine, type RunDiff } from '../../journal/diff.ts';
+import { jsonOfMetrics } from '../../journal/metrics.ts';
 import { runIds } from '../../journal/read.ts';
 import { type Snapshot, snapshots } from '../../journal/snapshot.ts';
 import { shownChange } from '../../model/reason.ts';
@@ -30,7 +32,7 @@ export async function diffCommand(words: readonly string[], flags: DiffFlags): P
         words: asked,
         profile,
       }));
-      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, runs: heads, ...diff })}\n`);
+      process.stdout.write(`${jsonOfMetrics({ schemaVersion: 1, runs: heads, ...diff })}\n`);
     } else process.stdout.write(`${render(before, after, diff, flags.md ? MARKDOWN : TEXT)}\n`);
     return EXIT.done;
   } finally {
@@ -46,7 +48,9 @@ interface Style {
 const TEXT: Style = {
   heading: (text) => bold(text),
   table(head, rows) {
-    const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));
+    const widths = head.map((title, at) =>
+      rows.reduce((widest, row) => Math.max(widest, row[at]!.length), title.length),
+    );
     const line = (cells: readonly string[]) =>
       `  ${cells.map((cell, at) => cell.padEnd(widths[at]!)).join('  ')}`.trimEnd();
     return [line(head), ...rows.map(line)].join('\n');
@@ -98,9 +102,8 @@ function render(before: Snapshot, after: Snapshot, diff: RunDiff, style: Style):
 }
 
 function changeRow(change: Change): string[] {
-  const { name, before, after, nodes } = change;
-  const [old, now] = shownChange(before, after);
-  return [name, before === null ? '-' : old, after === null ? '-' : now, nodesText(nodes)];
+  const [old, now] = shownChange(change);
+  return [change.name, old ?? '-', now ?? '-', nodesText(change.nodes)];
 }
 
 function nodesText(nodes: readonly string[]): string {

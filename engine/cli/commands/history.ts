@@ -1,5 +1,7 @@
 // dag history: the runs of this project; dag history NODE: each time that node ran, and why.
+
 import { livingOwner } from '../../../cache/host/index.ts';
+import { jsonOfMetrics } from '../../journal/metrics.ts';
 import { type Journal, readJournal, runIds } from '../../journal/read.ts';
 import { happenings, type NodeHappening, type PastRun, pastRun } from '../../journal/runs.ts';
 import { describeReason, describeReasons } from '../../model/reason.ts';
@@ -80,7 +82,7 @@ function showNodes(selector: string, flags: HistoryFlags): number {
   if (nodes.every(({ happened }) => happened.length === 0))
     throw new UsageError(`${names.join(', ')}: nothing is recorded of it; it has not run in this project`);
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes })}\n`);
+    process.stdout.write(`${jsonOfMetrics({ schemaVersion: 1, nodes })}\n`);
     return EXIT.done;
   }
   for (const { name, happened } of nodes) {

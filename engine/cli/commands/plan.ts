@@ -1,8 +1,9 @@
 // dag plan: what `dag run` would do and why, by the same verdicts, without running.
+
 import { describeReasons } from '../../model/reason.ts';
 import type { MissingSource, Planned } from '../../plan/plan.ts';
 import { makespansOf, planSelected } from '../../project/plan.ts';
-import { type CommonFlags, missingText, openSession } from '../../project/session.ts';
+import { type CommonFlags, missingText, openSession, tellWarnings } from '../../project/session.ts';
 import type { Makespan } from '../../schedule/makespan.ts';
 import { duration } from '../../text/duration.ts';
 import { bold, dim, green, yellow } from '../../text/style.ts';
@@ -20,6 +21,7 @@ const WORDS = { fresh: 'fresh', restore: 'restore', stale: 'run' } as const;
 export async function planCommand(selectors: readonly string[], flags: PlanFlags): Promise<number> {
   const session = openSession(flags);
   try {
+    tellWarnings(session.pipeline);
     const { planned, missing } = await planSelected(session, selectors, flags);
     if (flags.json) {
       const nodes = planned.map(({ node, state, reasons }) => ({

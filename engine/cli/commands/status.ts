@@ -53,7 +53,7 @@ function printStatus(
   running: Running,
   root: string,
 ): void {
-  const width = Math.max(...planned.map(({ node }) => node.name.length), 0);
+  const width = planned.reduce((widest, { node }) => Math.max(widest, node.name.length), 0);
   for (const { node, state, reasons } of planned) {
     const since = running.get(node.name);
     const why = since === undefined ? describeReasons(reasons, 1) : `since ${localTime(since)}`;

@@ -63,7 +63,7 @@ async function verify(session: Session, selectors: readonly string[]): Promise<R
     const record = names.has(node.name) ? presentRecord(session, node) : undefined;
     if (!record) continue;
     const bad = await badArtifacts(session, node, record);
-    artifacts.push(...bad);
+    for (const artifact of bad) artifacts.push(artifact);
     const outcome = await mend(session, node, record, bad.length > 0);
     if (outcome === 'repaired') repaired.push(node.name);
     if (outcome === 'restore') restore.push(node.name);

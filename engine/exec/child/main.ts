@@ -1,7 +1,9 @@
 // The far side of a module task: a process that imports one bundled module, runs it, and says how it went. After success it
 // waits for another node with the same code; after a failure it ends, since nobody knows what state it is in.
+
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
+import { own } from '../../model/own.ts';
 import { fail, ok, type Result } from '../../model/result.ts';
 import type { Task, TaskContext } from '../../task.ts';
 import type { FromChild, ModuleJob, ToChild } from '../protocol.ts';
@@ -128,7 +130,7 @@ type Context = Omit<TaskContext<unknown>, 'each'>;
 function contextOf(job: ModuleJob, params: unknown): Context {
   let lastProgressMs = 0;
   const inputs = (name: string) => {
-    const role = job.inputs[name];
+    const role = own(job.inputs, name);
     if (!role) throw new Error(`the task reads input "${name}", which its \`in:\` in pipeline.yml does not declare`);
     return role;
   };
@@ -143,7 +145,7 @@ function contextOf(job: ModuleJob, params: unknown): Context {
     },
     inputs: (name) => inputs(name).items,
     output(name) {
-      const file = job.outputs[name];
+      const file = own(job.outputs, name);
       if (file === undefined)
         throw new Error(`the task writes output "${name}", which its \`out:\` in pipeline.yml does not declare`);
       return file;
@@ -163,6 +165,11 @@ function contextOf(job: ModuleJob, params: unknown): Context {
       lastProgressMs = now;
       send({ type: 'progress', done, total, unit });
     },
-    metric: (name, value, step) => send({ type: 'metric', name, value, step: step ?? null }),
+    metric(name, value, step) {
+      const kinds = [typeof value, typeof (step ?? 0)];
+      const wrong = kinds.find((kind) => kind !== 'number');
+      if (wrong) throw new TypeError(`ctx.metric takes numbers, and was given ${wrong} for "${name}"`);
+      send({ type: 'metric', name, value, step: step ?? null });
+    },
   };
 }

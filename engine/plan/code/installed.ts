@@ -1,7 +1,9 @@
 // What is installed of the packages that a module imports, told cheaply: by the stats of all that says so. Equal stats: nothing was
 // installed in between. Where they moved, the versions are read again and compared with those that went into the code digest.
+
 import { statSync } from 'node:fs';
 import path from 'node:path';
+import { own } from '../../model/own.ts';
 import type { Reason } from '../../model/reason.ts';
 import { mapChanges, prefixed } from '../changes.ts';
 import { packageVersions } from './packages.ts';
@@ -32,6 +34,6 @@ export function reinstalled({ versions }: Installed, before: readonly string[], 
 /** How versions differ from those that a key was made of. */
 export function versionChanges(root: string, { found }: Installed, before: Readonly<Record<string, string>>): Reason[] {
   const { packages } = packageVersions(root, usesOf(root, found));
-  const now = Object.fromEntries(Object.keys(before).map((name) => [name, packages[name] ?? 'absent']));
+  const now = Object.fromEntries(Object.keys(before).map((name) => [name, own(packages, name) ?? 'absent']));
   return mapChanges('code', prefixed('package ', before), prefixed('package ', now));
 }

@@ -12,12 +12,12 @@ const LOCK_FILES = ['package-lock.json', 'node_modules/.package-lock.json', 'pnp
 export type Found = Readonly<Record<string, Readonly<Record<string, string | null>>>>;
 
 export function foundPackages(root: string, uses: readonly PackageUse[]): Found {
-  const found: Record<string, Record<string, string | null>> = {};
+  const found: Record<string, Record<string, string | null>> = Object.create(null);
   for (const { specifier, from } of uses) {
     if (isBuiltin(specifier)) continue;
     const folder = path.relative(root, from);
     const name = packageName(specifier);
-    found[folder] ??= {};
+    found[folder] ??= Object.create(null) as Record<string, string | null>;
     found[folder][name] = whereIs(root, from, name);
   }
   return found;

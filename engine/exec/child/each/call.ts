@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { EachOptions } from '../../../task.ts';
 import type { ItemFile, Worker } from './item.ts';
+import { refuseUnsayable } from './plain.ts';
 
 export interface Call {
   readonly items: readonly unknown[];
@@ -37,8 +38,12 @@ export function readCall(
   const outputs = Object.entries(options.outputs ?? {});
   checkFunctions({ key: options.key, inputs: options.inputs, ...options.outputs });
   const keys = items.map((item) => options.key(item));
+  for (const [at, item] of items.entries()) refuseUnsayable(`${keys[at]}: item`, item);
+  refuseUnsayable('params of ctx.each', options.params ?? null);
   const files = items.map((item) =>
-    outputs.flatMap(([output, filesOf]) => listOf(output, filesOf(item)).map((file) => ({ output, path: file }))),
+    outputs.flatMap(([output, filesOf]) =>
+      listOf('writes', `output "${output}"`, filesOf(item)).map((file) => ({ output, path: file })),
+    ),
   );
   checkKeys(keys);
   checkFiles(keys, files);
@@ -46,7 +51,7 @@ export function readCall(
     items,
     keys,
     files,
-    inputs: (at) => options.inputs(items[at]),
+    inputs: (at) => listOf('reads', '`inputs`', options.inputs(items[at])),
     outputs: outputs.map(([name]) => name),
     worker,
     exportedAs,
@@ -61,12 +66,14 @@ function checkFunctions(functions: Readonly<Record<string, unknown>>): void {
   if (wrong !== undefined) throw new Error(`ctx.each wants \`${wrong}\` in its options: a function of an item`);
 }
 
-function listOf(output: string, files: readonly string[]): readonly string[] {
+function listOf(does: 'reads' | 'writes', what: string, files: readonly string[]): readonly string[] {
   if (Array.isArray(files)) return files;
-  throw new Error(`ctx.each wants a list of the files that an item writes from the function of output "${output}"`);
+  throw new Error(`ctx.each wants a list of the files that an item ${does} from the function of ${what}`);
 }
 
 function checkKeys(keys: readonly string[]): void {
+  const wrong = keys.find((key) => typeof key !== 'string');
+  if (wrong !== undefined) throw new Error(`ctx.each wants a text from \`key\`, and was given ${wrong}`);
   if (new Set(keys).size === keys.length) return;
   const seen = new Set<string>();
   const twin = keys.find((key) => seen.has(key) || !seen.add(key));

@@ -14,6 +14,7 @@
 // Turned down: a folder of hard links (unsafe for root, and each link moves a ctime, so that all would be hashed again); the
 // store item by item (a sync each); a manifest of the inputs made by the engine (75 MB for 750,000 files, where the process
 // can read the tree in the index itself).
+
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
@@ -25,6 +26,7 @@ import {
   openCache,
   sha256,
 } from '../../../../cache/index.ts';
+import { own } from '../../../model/own.ts';
 import type { EachOptions, EachResults, TaskContext } from '../../../task.ts';
 import type { EachJob, EachMessage, ModuleJob } from '../../protocol.ts';
 import { type Call, readCall } from './call.ts';
@@ -234,7 +236,7 @@ function change(
 }
 
 function outputOf({ job }: EachContext, name: string): string {
-  const place = job.outputs[name];
+  const place = own(job.outputs, name);
   if (place === undefined)
     throw new Error(`ctx.each writes output "${name}", which the task's \`out:\` in pipeline.yml does not declare`);
   return place;

@@ -1,11 +1,14 @@
 // One item of `ctx.each`: the worker called, its files checked and hashed, its inputs statted. The same
 // on the task's own thread and on worker threads, for which this file is the program as well.
+
 import { hash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
+import { own } from '../../../model/own.ts';
 import type { ItemContext } from '../../../task.ts';
+import { refuseUnsayable } from './plain.ts';
 
 /** What every item of a call has in common; plain data, sent to a thread once. */
 export interface ItemSetup {
@@ -76,7 +79,7 @@ export function createDoer(setup: ItemSetup, worker: Worker): Doer {
 }
 
 function named(paths: Readonly<Record<string, string>>, name: string, what: string): string {
-  const found = paths[name];
+  const found = own(paths, name);
   if (found === undefined) throw new Error(`"${name}" is not ${what}`);
   return found;
 }
@@ -99,14 +102,15 @@ async function doItem(
     if (file.path.includes('/')) mkdirSync(path.dirname(place), { recursive: true });
   }
   const begunMs = Date.now();
-  const result = JSON.stringify((await worker(task.item, context)) ?? null);
+  const result = (await worker(task.item, context)) ?? null;
+  refuseUnsayable('result', result);
   const digests = task.files.map((file) => {
     const digest = digestOf(placeOf(setup, file));
     if (digest === null)
       throw new Error(`it was done, but its file ${file.path} of output "${file.output}" is not there`);
     return digest;
   });
-  return { index: task.index, result, digests, stamp: stampOf(task.inputs, begunMs) };
+  return { index: task.index, result: JSON.stringify(result), digests, stamp: stampOf(task.inputs, begunMs) };
 }
 
 function placeOf(setup: ItemSetup, file: ItemFile): string {
