@@ -12,7 +12,7 @@ const SLOW = [
   'test/crash/*.test.ts',
   'test/exec/child/{each,each_images,fileWatch}.test.ts',
   'test/exec/local/{modules,trace}.test.ts',
-  'test/plan/code.test.ts',
+  'test/plan/{code,places,tsconfig}.test.ts',
   'test/property/*.test.ts',
   'test/run/{gpus,inputs,preempt,retry,shared}.test.ts',
   // Large folders, locks and disks.

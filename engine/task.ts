@@ -15,6 +15,8 @@ export interface Artifact {
 export interface ItemContext<Params> {
   /** `params` of the call. */
   readonly params: Params;
+  /** Variables that the task declares by `env:`, as in the task's own context. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The absolute path of an input of the node that is a single file or folder. */
   input(name: string): string;
   /** The absolute path of the folder in which to write those files of the item that `outputs` declares under this name. */
@@ -46,6 +48,8 @@ export interface TaskContext<Params> {
   /** The node's name, for messages only: it is not part of the key, so a result must not depend on it. */
   readonly node: string;
   readonly params: Params;
+  /** The variables of the environment that `env:` declares, and no others: undefined where one is not set. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The absolute path of an input that is a single file or folder. Throws where the input is a list. */
   input(name: string): string;
   /** An input as a list, ordered by the producer's matrix; a single input is a list of one. */
@@ -54,6 +58,8 @@ export interface TaskContext<Params> {
   output(name: string): string;
   /** A folder bound to the node's key. It survives a kill and a failure, and goes when the node succeeds. */
   readonly scratch: string;
+  /** The absolute path of the one file that the task runs as, with all that it imports: what threads of its own are to load. */
+  readonly bundle: string;
   /** The cores this node was given; not part of the key, so a result must not depend on it. */
   readonly cores: number;
   /** GPU indices given to this node (also set in CUDA_VISIBLE_DEVICES); empty without one. */

@@ -63,7 +63,7 @@ async function predictWith(model: TrainedModel, context: Context): Promise<Predi
       .sort();
     if (images.length === 0) throw new InputError(`${shownPath(folder)}: no PNG in it to predict`);
     const workers = loaderWorkers(cores);
-    const loader = createLoader({ entry: import.meta.url, workers, folder, kind, size });
+    const loader = createLoader({ entry: context.bundle, workers, folder, kind, size });
     try {
       const batch = params.micro_batch ?? params.batch;
       return await predict({ load: loader.load, networks, images, views: TTA_VIEWS, batch, context });

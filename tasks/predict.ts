@@ -58,7 +58,7 @@ async function predictTest(context: TaskContext<Params>, images: readonly string
   const { model } = context.params;
   const networks = await openNetworks(context);
   const loader = createLoader({
-    entry: import.meta.url,
+    entry: context.bundle,
     workers: loaderWorkers(context.cores),
     folder: context.input('images'),
     kind: model.images,

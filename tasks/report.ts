@@ -34,7 +34,7 @@ export default defineTask({
     const draws: Draws = { ...patients, replicates: REPLICATES, seed: context.params.seed };
     const histories = readHistories(context.inputs('history'));
 
-    const findings = await gather(set, draws, histories, import.meta.url, context);
+    const findings = await gather(set, draws, histories, context.bundle, context);
     const plots = await drawPlots(set, findings, histories);
     const pictures = await drawPictures(set, draws.groupOf, {
       png: context.input('png'),

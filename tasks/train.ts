@@ -26,7 +26,7 @@ export default defineTask<TrainingParams>({
 
     const { model } = context.params;
     const workers = loaderWorkers(context.cores);
-    const loader = createLoader({ entry: import.meta.url, workers, folder, kind: model.images, size: model.input });
+    const loader = createLoader({ entry: context.bundle, workers, folder, kind: model.images, size: model.input });
     try {
       const fitted = await trainNetwork(context, loader, train, valid);
       writeSafetensors(context.output('weights'), fitted.weights, metadataOf(context.params));

@@ -20,7 +20,7 @@ export default defineTask({
     const [networks, folds] = [context.inputs('onnx'), context.inputs('oof')];
     if (networks.length !== folds.length) throw new InputError(`${networks.length} networks, ${folds.length} folds`);
     const loader = createLoader({
-      entry: import.meta.url,
+      entry: context.bundle,
       workers: loaderWorkers(cores),
       folder: context.input('images'),
       kind: model.images,

@@ -3,6 +3,8 @@
 //
 // Reaped, not adopted: what a killed engine's work still writes goes to a run that is no more, and nobody knows which inputs it
 // read, so the next run ends it and begins that node again (from its scratch folder, where it kept its progress there).
+
+import type { Changes } from '../model/environment.ts';
 import type { Failure } from '../model/event.ts';
 import type { Allotment, Capacity } from '../model/resources.ts';
 import type { Declared } from './declared.ts';
@@ -24,6 +26,8 @@ export interface Launch {
   readonly log: string;
   /** What was set aside for it, of the executor's capacity. */
   readonly allotment: Allotment;
+  /** What differs from the environment that every task has. */
+  readonly environment: Changes;
   readonly work:
     | { readonly kind: 'module'; readonly job: ModuleJob }
     | { readonly kind: 'shell'; readonly command: string; readonly declared: Declared };

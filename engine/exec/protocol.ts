@@ -8,7 +8,11 @@ export interface ModuleJob {
   readonly bundle: string;
   /** Stands for the npm packages that it imports: a process that loaded others is not for this job. */
   readonly packages: string;
+  /** Absolute paths of files and folders that are in the key with the code. */
+  readonly assets: readonly string[];
   readonly params: Readonly<Record<string, Json>>;
+  /** The variables that it declares; null: not set. */
+  readonly env: Readonly<Record<string, string | null>>;
   readonly inputs: Readonly<Record<string, { readonly many: boolean; readonly items: readonly Artifact[] }>>;
   readonly outputs: Readonly<Record<string, string>>;
   readonly scratch: string;

@@ -27,6 +27,8 @@ export interface Code {
   readonly files: Readonly<Record<string, string>>;
   /** Each imported npm package → version and digest of its dependencies' versions. */
   readonly packages: Readonly<Record<string, string>>;
+  /** Each file or folder that the code names by its own place (relative to the root) → digest of its content, empty where nothing is. */
+  readonly assets?: Readonly<Record<string, string>>;
   /** Code that is not in the digest. */
   readonly warnings?: readonly string[];
 }

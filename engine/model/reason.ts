@@ -49,7 +49,7 @@ export function describeReason(reason: Reason): string {
     case 'param':
       return `parameter ${reason.name}: ${change(reason)}`;
     case 'environment':
-      return `environment ${reason.name}: ${change(reason)}`;
+      return `${/^tool /.test(reason.name) ? '' : 'variable '}${reason.name}: ${change(reason)}`;
     case 'output-missing':
       return `output ${reason.name} is missing`;
     case 'output-changed':

@@ -33,7 +33,7 @@ export interface Refusal {
 /** Every producer of the node must be done, so that its present key is known. */
 export function accept(
   node: Node,
-  { key, ingredients, verdict }: Assessment,
+  { key, ingredients, environment, verdict }: Assessment,
   cache: Cache,
   { reason, by, at }: AcceptRequest,
 ): Result<Accepted, Refusal> {
@@ -45,7 +45,7 @@ export function accept(
     return fail({ message: `${node.name} has no earlier result`, hint: `\`dag run '${node.name}'\` makes one` });
   const changed = changes(state.ingredients, ingredients, cache);
   const other = changed.filter((change) => !isCode(change));
-  const withOldCode = keyOf(node, { ...ingredients, code: state.ingredients.code });
+  const withOldCode = keyOf(node, { ...ingredients, environment, code: state.ingredients.code });
   if (other.length > 0 || withOldCode !== state.key) return fail(notOnlyCode(node, other));
   if (changed.length === 0)
     return fail({

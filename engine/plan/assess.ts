@@ -1,13 +1,14 @@
 // One node's verdict: fresh, to be restored, or stale, with the reasons. `plan`, `status`, `why` and `run` all decide here.
 
 import path from 'node:path';
-import { type Cache, type Entry, type Key, Unhashable } from '../../cache/index.ts';
+import { type Cache, type Digest, type Entry, type Key, Unhashable } from '../../cache/index.ts';
 import type { Code, Ingredients, InputItem } from '../model/ingredients.ts';
 import type { InputRole, Node, Source } from '../model/node.ts';
 import { own } from '../model/own.ts';
 import type { Reason } from '../model/reason.ts';
 import type { NodeRecord } from '../model/record.ts';
 import { fail, ok, type Result } from '../model/result.ts';
+import { callersVariables, withoutSecrets } from '../model/variables.ts';
 import { recordOf, stateOf } from '../state/records.ts';
 import { changes } from './changes.ts';
 import { axesText, keyOf } from './key.ts';
@@ -29,7 +30,10 @@ export type Verdict =
 
 export interface Assessment {
   readonly key: Key;
+  /** To be recorded and shown: secrets are told by digest. */
   readonly ingredients: Ingredients;
+  /** As it is in the key. */
+  readonly environment: Ingredients['environment'];
   /** What the node would read, to check after it ran that it was still so. */
   readonly read: readonly { readonly path: string; readonly entry: Entry }[];
   readonly verdict: Verdict;
@@ -43,9 +47,13 @@ export function assess(node: Node, context: PlanContext, forced: boolean): Resul
   for (const role of node.inputs) inputs[role.name] = itemsOf(role, context, read, missing);
   if (missing.length > 0) return fail(missing);
 
-  const ingredients: Ingredients = { ...ownIngredients(node, context), inputs };
-  const key = keyOf(node, ingredients);
-  return ok({ key, ingredients, read, verdict: forced ? forcedVerdict() : judge(node, key, ingredients, context) });
+  const whole: Ingredients = { ...ownIngredients(node, context), inputs };
+  const { environment } = whole;
+  const key = keyOf(node, whole);
+  const ingredients = { ...whole, environment: withoutSecrets(environment) };
+  read.push(...assetsOf(whole.code, context));
+  const verdict = forced ? forcedVerdict() : judge(node, key, ingredients, context);
+  return ok({ key, ingredients, environment, read, verdict });
 }
 
 const forcedVerdict = (): Verdict => ({
@@ -65,8 +73,7 @@ export function ownChanges(node: Node, context: PlanContext): Reason[] {
 }
 
 function ownIngredients(node: Node, context: PlanContext): Omit<Ingredients, 'inputs'> {
-  const environment: Record<string, string | null> = {};
-  for (const name of node.env) environment[name] = own(process.env, name) ?? null;
+  const environment = callersVariables(node);
   for (const [tool, command] of Object.entries(node.tools))
     environment[`tool ${tool}`] = context.tools.get(command) ?? null;
   return {
@@ -78,6 +85,17 @@ function ownIngredients(node: Node, context: PlanContext): Omit<Ingredients, 'in
     environment,
     outputs: node.outputs.map(({ name }) => name),
   };
+}
+
+/** What is read beside the code, as it was when the code's digest was made. */
+function assetsOf(code: Ingredients['code'], { root, cache }: PlanContext): Assessment['read'] {
+  const assets = code.kind === 'module' ? Object.entries(code.assets ?? {}) : [];
+  return assets
+    .filter(([, digest]) => digest !== '')
+    .map(([file, digest]) => {
+      const found = lookOrNull(cache, path.resolve(root, file)) ?? { kind: 'file', sizeBytes: 0, files: 1 };
+      return { path: file, entry: { ...found, digest: digest as Digest } };
+    });
 }
 
 function itemsOf(

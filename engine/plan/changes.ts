@@ -5,6 +5,7 @@ import type { Cache, Digest } from '../../cache/index.ts';
 import type { Ingredients, InputItem } from '../model/ingredients.ts';
 import { own } from '../model/own.ts';
 import type { Reason } from '../model/reason.ts';
+import { withoutSecrets } from '../model/variables.ts';
 import type { Json } from '../task.ts';
 
 const FILES_NAMED = 5;
@@ -14,7 +15,7 @@ export function changes(before: Ingredients, after: Ingredients, cache: Cache): 
   return [
     ...codeChanges(before.code, after.code),
     ...paramChanges(before.params, after.params),
-    ...mapChanges('environment', before.environment, after.environment),
+    ...mapChanges('environment', withoutSecrets(before.environment), withoutSecrets(after.environment)),
     ...inputChanges(before, after, cache),
     ...mapChanges('code', named(before.outputs), named(after.outputs)),
   ];
@@ -31,7 +32,8 @@ export function codeChanges(before: Ingredients['code'], after: Ingredients['cod
   if (before.kind === 'module' && after.kind === 'module') {
     const packages = mapChanges('code', prefixed('package ', before.packages), prefixed('package ', after.packages));
     if (before.digest === after.digest) return packages;
-    const files = mapChanges('code', before.files, after.files);
+    const assets = mapChanges('code', prefixed('asset ', before.assets ?? {}), prefixed('asset ', after.assets ?? {}));
+    const files = [...mapChanges('code', before.files, after.files), ...assets];
     const whole: Reason = { kind: 'code', name: after.path, before: before.digest, after: after.digest };
     return [...(files.length > 0 ? files : [whole]), ...packages];
   }

@@ -14,6 +14,8 @@ export interface PlanResult {
   readonly planned: readonly Planned[];
   /** Each path once. */
   readonly missing: readonly MissingSource[];
+  /** Of the nodes' code: what of it is not in the key, or not as it is written. */
+  readonly warnings: readonly string[];
 }
 
 export async function planSelected(
@@ -24,9 +26,11 @@ export async function planSelected(
   const { pipeline, cache } = session;
   const nodes = selectNodes(pipeline, selectors, only ?? false);
   const forced = new Set(force ? selectNames(pipeline, selectors, true) : []);
-  const { planned, missing } = plan({ pipeline, nodes, forced, cache, ...(await learn(session, nodes)) });
+  const knowledge = await learn(session, nodes);
+  const { planned, missing } = plan({ pipeline, nodes, forced, cache, ...knowledge });
+  const warnings = new Set([...knowledge.codes.values()].flatMap((code) => code.warnings ?? []));
   const byPath = new Map(missing.toReversed().map((source) => [source.path, source]));
-  return { planned, missing: [...byPath.values()].toReversed() };
+  return { planned, missing: [...byPath.values()].toReversed(), warnings: [...warnings] };
 }
 
 /** Of what has to run, where at least half of it has a measured or declared duration: here, and on machines with GPUs. */

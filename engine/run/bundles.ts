@@ -1,7 +1,7 @@
 // The code that nodes run: each module is bundled once a run. The npm packages that a bundle imports lie outside of it and are read
 // when a process starts, or when the task likes: that they are those of the node's key is asked of their stats before a node
 // starts, when its process has loaded it, and at its end.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Cache, sha256 } from '../../cache/index.ts';
 import type { Code } from '../model/ingredients.ts';
@@ -15,6 +15,8 @@ export interface Bundle {
   readonly file: string;
   /** A digest of the stats of the packages that it imports; a process may be kept for a bundle with the same. */
   readonly packages: string;
+  /** Absolute paths of what its code names by its own place, and may read. */
+  readonly assets: readonly string[];
   /** What became of these packages since this was given out. */
   packagesSince(): PackagesSince;
 }
@@ -32,6 +34,8 @@ export type Bundles = (module: string) => Promise<Bundle>;
 export class CodeChanged extends Error {}
 
 const TRIES = 5;
+/** Times of files are as coarse as the kernel's tick. */
+const CLOCK_TICK_MS = 20;
 
 /** Bundles go under `.dag/code`, so that their npm imports resolve from the project. */
 export function createBundles(root: string, folder: string, codes: ReadonlyMap<string, Code>, cache: Cache): Bundles {
@@ -39,6 +43,7 @@ export function createBundles(root: string, folder: string, codes: ReadonlyMap<s
   const verified = new Map<string, string>();
 
   const make = async (module: string, tries = TRIES): Promise<{ file: string; installed: Installed }> => {
+    const startedMs = Date.now();
     const bundle = await bundleToRun(root, module).catch(() => null);
     // After the files were read: it is these that have to be what the key was made of.
     const now = await codeNow(root, module, cache);
@@ -50,7 +55,8 @@ export function createBundles(root: string, folder: string, codes: ReadonlyMap<s
       ...code,
     }));
     refuse(module, codeChanges(before!, after!));
-    if (isStillSo(bundle.read)) return { file: write(folder, module, bundle.bytes), installed: now.value.installed };
+    if (isStillSo(bundle.read) && !wereWritten(bundle.configs, startedMs - CLOCK_TICK_MS))
+      return { file: write(folder, module, bundle.bytes), installed: now.value.installed };
     // What was bundled is what it was for a moment: an editor was writing, or an edit was undone.
     if (tries > 1) return make(module, tries - 1);
     throw new CodeChanged(`${module} was edited while it was read, so it was not started`);
@@ -69,6 +75,7 @@ export function createBundles(root: string, folder: string, codes: ReadonlyMap<s
     return {
       file,
       packages,
+      assets: Object.keys(codes.get(module)!.assets ?? {}).map((asset) => path.resolve(root, asset)),
       packagesSince() {
         const now = installedStats(root, installed);
         if (digestOf(now) === packages) return { kind: 'same' };
@@ -87,6 +94,10 @@ function isStillSo(read: ReadonlyMap<string, Buffer>): boolean {
   } catch {
     return false;
   }
+}
+
+function wereWritten(files: Iterable<string>, sinceMs: number): boolean {
+  return [...files].some((file) => (statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0) >= sinceMs);
 }
 
 const digestOf = (stats: readonly string[]) => sha256(stats.join('\n'));

@@ -1,4 +1,5 @@
 // One node's process: where it writes, what it is told, and how it ended. The engine's side of `exec/`.
+
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -6,9 +7,11 @@ import type { Declared } from '../exec/declared.ts';
 import { distrustRuns } from '../exec/eachMarkers.ts';
 import type { Executor, Launch } from '../exec/executor.ts';
 import type { EachJob, ModuleJob, NodeMessage } from '../exec/protocol.ts';
+import { type Changes, declaredChanges } from '../model/environment.ts';
 import type { Failure, Listener } from '../model/event.ts';
 import type { Node } from '../model/node.ts';
 import type { Allotment } from '../model/resources.ts';
+import { ownVariables, variable } from '../model/variables.ts';
 import type { Assessment } from '../plan/assess.ts';
 import { logPath, type Places, scratchOf } from '../state/places.ts';
 import { forgetTurns } from '../state/turns.ts';
@@ -80,6 +83,7 @@ export async function runProcess(request: ProcessRequest): Promise<Failure | nul
     root,
     log: workplace.log,
     allotment,
+    environment: changesFor(node),
     work: workOf(request, bundle),
     timeoutMs: node.timeoutMs,
     onMessage(message) {
@@ -140,6 +144,11 @@ function declaredOf({ root, node, workplace }: ProcessRequest): Declared {
   return { inputs, own: Object.values(workplace.written), scratch: '$TMPDIR' };
 }
 
+/** What it declares of language and time zone is the caller's; a name of its own does not become known to programs by the caller. */
+function changesFor(node: Node): Changes {
+  return { ...Object.fromEntries(ownVariables(node).map((name) => [name, null])), ...declaredChanges(node.env) };
+}
+
 function jobOf({ root, node, allotment, workplace, each = null }: ProcessRequest, bundle: Bundle): ModuleJob {
   const inputs: Record<string, ModuleJob['inputs'][string]> = {};
   for (const { name, many, sources } of node.inputs) {
@@ -152,7 +161,9 @@ function jobOf({ root, node, allotment, workplace, each = null }: ProcessRequest
     node: node.name,
     bundle: bundle.file,
     packages: bundle.packages,
+    assets: bundle.assets,
     params: node.params,
+    env: Object.fromEntries(node.env.map((name) => [name, variable(name)])),
     inputs,
     outputs: workplace.written,
     scratch: workplace.scratch,

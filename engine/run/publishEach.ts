@@ -19,10 +19,10 @@ export function eachJobOf(
   places: Places,
   cache: Cache,
   node: Node,
-  { ingredients, read }: Assessment,
+  { ingredients, environment, read }: Assessment,
   anew: boolean,
 ): EachJob | null {
-  const { code, environment } = ingredients;
+  const { code } = ingredients;
   if (code.kind === 'shell') return null;
   const state = stateOf(cache, node.name);
   const last = state && recordOf(cache, state.key)?.outputs;

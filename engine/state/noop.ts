@@ -7,7 +7,7 @@
 //  - A folder whose times are the same has the same names in it, and its files are statted one by one.
 //  - The index is among the files: who drops a record, or quarantines a stored file, changes it.
 //  - It holds until the next boot (a power cut can leave new times with old bytes), for the same build of the product, the
-//    same environment variables that nodes declare, and never where a node declares tools, whose versions must be asked.
+//    same environment variables that nodes declare or name, and never where a node declares tools, whose versions must be asked.
 //  - It is not used while another run holds the project's lock, nor with --force.
 //
 // The file: u32 length of a JSON head, u32 nothing, the head with spaces up to a multiple of eight, then the stats (`statBlock.ts`).
@@ -28,7 +28,7 @@ import path from 'node:path';
 import { bootId, lastOwner, writeAtomically } from '../../cache/host/index.ts';
 import type { RunSummary } from '../model/event.ts';
 import type { Node, Source } from '../model/node.ts';
-import { own } from '../model/own.ts';
+import { mayCount, variable } from '../model/variables.ts';
 import type { Places } from './places.ts';
 import { packStats, statsHold } from './statBlock.ts';
 
@@ -64,8 +64,7 @@ export function recallNoop(places: Places, request: NoopRequest): RunSummary | n
   const headEnd = PREFIX + (bytes.length < PREFIX ? 0 : bytes.readUInt32LE(0));
   const head = headOf(bytes.toString('utf8', PREFIX, headEnd));
   if (!head || head.build !== buildId() || head.boot !== bootId()) return null;
-  for (const [name, digest] of Object.entries(head.environment))
-    if (digestOf(own(process.env, name)) !== digest) return null;
+  for (const [name, digest] of Object.entries(head.environment)) if (digestOf(variable(name)) !== digest) return null;
   const memory = bytes.buffer as unknown as SharedArrayBuffer;
   return statsHold(memory, headEnd, path.dirname(request.file)) ? head.summary : null;
 }
@@ -95,8 +94,8 @@ export function rememberNoop(places: Places, request: NoopRequest, answer: NoopA
   const root = path.dirname(request.file);
   const found = statAll(root, pathsOf(request, answer), answer.startedMs);
   if (!found) return;
-  const environment: Record<string, string | null> = {};
-  for (const { env } of nodes) for (const name of env) environment[name] = digestOf(own(process.env, name));
+  const names = new Set(nodes.flatMap(mayCount));
+  const environment = Object.fromEntries([...names].map((name) => [name, digestOf(variable(name))]));
   const head: Head = { build: buildId(), boot: bootId(), summary, environment };
   const text = Buffer.from(JSON.stringify(head));
   const padded = Buffer.concat([text, Buffer.alloc(-text.length & 7, ' ')]);
@@ -181,8 +180,8 @@ function readOrNull(file: string): Buffer | null {
   }
 }
 
-function digestOf(value: string | undefined): string | null {
-  return value === undefined ? null : createHash('sha256').update(value).digest('hex');
+function digestOf(value: string | null): string | null {
+  return value === null ? null : createHash('sha256').update(value).digest('hex');
 }
 
 /** Another build of the product may see things otherwise. */

@@ -1,5 +1,6 @@
 // What a watch looks at: the pipeline's file, every file that its modules are made of, and small source inputs. Big
 // folders of data are left alone: a watch costs one handle of the system a file.
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache } from '../../cache/index.ts';
 import type { Node, Pipeline } from '../model/node.ts';
@@ -23,11 +24,13 @@ export function filesToWatch(
 ): Watched {
   const files = new Set([pipeline.file, path.join(pipeline.root, LOCK_FILE)]);
   const folders = new Set<string>();
+  // What might come to lie in folders above the project is not worth to watch them.
+  const isNear = (file: string) => file.startsWith(`${pipeline.root}/`) || existsSync(file);
   for (const { action, inputs } of nodes) {
     if (action.kind === 'module') {
       files.add(path.resolve(pipeline.root, action.path));
       // A folder is what a pattern in an import means.
-      for (const file of modulesRead.get(action.path) ?? [])
+      for (const file of (modulesRead.get(action.path) ?? []).filter(isNear))
         (cache.scan(file)?.kind === 'folder' ? folders : files).add(file);
     }
     for (const source of inputs.flatMap(({ sources }) => sources)) {

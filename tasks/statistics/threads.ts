@@ -2,7 +2,7 @@
 // were. For work on numbers in memory; what reads and writes files item by item is `context.each`'s.
 
 export interface Threads {
-  /** `import.meta.url` of the task's entry: after bundling, the one file that the workers load as well. */
+  /** `context.bundle`: the one file that the workers load as well. */
   readonly module: string;
   readonly cores: number;
   readonly signal: AbortSignal;

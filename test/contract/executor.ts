@@ -41,7 +41,16 @@ export function describeExecutor(name: string, subject: Subject): void {
       const log = path.join(root, 'logs', `${count++}.log`);
       const messages: NodeMessage[] = [];
       const onMessage = (message: NodeMessage) => void messages.push(message);
-      const running = executor.launch({ root, log, allotment: ALLOTMENT, work, timeoutMs: null, onMessage, ...more });
+      const running = executor.launch({
+        root,
+        log,
+        allotment: ALLOTMENT,
+        environment: {},
+        work,
+        timeoutMs: null,
+        onMessage,
+        ...more,
+      });
       const ended = async () => ({ failure: await running.ended, printed: readFileSync(log, 'utf8') });
       return { running, log, messages, ended };
     }
@@ -57,6 +66,8 @@ export function describeExecutor(name: string, subject: Subject): void {
         node: 'n',
         bundle,
         packages: '',
+        assets: [],
+        env: {},
         params: { p: 7 },
         inputs: {},
         outputs,

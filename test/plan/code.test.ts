@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { createProject, type Project } from '../rigs/project.ts';
+import { expectOther, lookAt } from './rig.ts';
 
 let p: Project;
 afterEach(() => p?.remove());
@@ -241,15 +242,37 @@ test('in a workspace, a package that its lock file says came to lie nearer by th
   expect(await made()).toBe('3.0.0');
 });
 
-test('a package of another version than the lock file says counts as it is installed', async () => {
+test('a package of another version than the lock file says counts as it is installed, and is told', async () => {
   await projectWith({
     'tasks/t.ts': task("import v from 'pack';", 'v'),
     'package-lock.json': lock('1.0.0'),
     ...installed('1.0.0', '1.0.0'),
   });
   expect(await made()).toBe('1.0.0');
+  expect((await p.dag('status')).stderr).toBe('');
   for (const [file, text] of Object.entries(installed('2.0.0', '2.0.0'))) p.write(file, text);
+  const told = 'node_modules/pack is 2.0.0, but 1.0.0 in package-lock.json';
+  expect((await p.dag('status')).stderr).toContain(told);
+  expect((await p.dag('run')).stderr).toContain(told);
   expect(await made()).toBe('2.0.0');
+  expect((await p.dag('plan')).stderr).toContain(told);
+  p.write('package-lock.json', lock('2.0.0'));
+  expect((await p.dag('status')).stderr).toBe('');
+});
+
+test('so does one that is needed by a package that is imported', async () => {
+  const looked = lookAt({
+    'tasks/t.ts': "import v from 'pack';\nexport default { run: () => v };\n",
+    'package-lock.json': lock('1.0.0'),
+    ...installed('1.0.0', '1.0.0'),
+  });
+  await expectOther(looked, () => {
+    for (const [file, text] of Object.entries(installed('1.0.0', '2.0.0'))) looked.project.write(file, text);
+    looked.project.write('node_modules/.package-lock.json', '{}');
+  });
+  expect((await looked.code()).warnings).toEqual([
+    'node_modules/inner is 2.0.0, but 1.0.0 in package-lock.json: it counts as it is; `npm ci` installs what is written',
+  ]);
 });
 
 test.each([

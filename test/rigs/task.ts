@@ -40,7 +40,7 @@ export async function runTask(entry: string, options: TaskRun): Promise<TaskResu
   const params = task.params ? task.params.parse(raw) : raw;
   for (const path of Object.values(options.out)) mkdirSync(dirname(path), { recursive: true });
   const scratch = options.scratch ?? (await mkdtemp(join(tmpdir(), 'dag-scratch-')));
-  const context = makeContext(params, scratch, options, result);
+  const context = { ...makeContext(params, scratch, options, result), bundle };
   await task.run({ ...context, each: eachOf({ task, module, bundle }, context, options) });
   return result;
 }
@@ -70,7 +70,7 @@ async function importTask(entry: string): Promise<Loaded> {
   return { task: module.default, module: { ...module }, bundle: file };
 }
 
-type Context = Omit<TaskContext<unknown>, 'each'>;
+type Context = Omit<TaskContext<unknown>, 'each' | 'bundle'>;
 
 /** The engine's own `each`, without a memory: every item is done, straight into the outputs. */
 function eachOf({ module, bundle }: Loaded, context: Context, { in: given = {}, out: outputs }: TaskRun) {
@@ -79,13 +79,14 @@ function eachOf({ module, bundle }: Loaded, context: Context, { in: given = {}, 
     return [name, { many, items: many ? one : [{ path: one, axes: {} }] }] as const;
   });
   return createEach({
-    job: { bundle, inputs: Object.fromEntries(inputs), outputs, cores: context.cores, each: null },
+    job: { bundle, env: {}, inputs: Object.fromEntries(inputs), outputs, cores: context.cores, each: null },
     module,
     program: join(projectRoot, 'engine/dist/child.js'),
     signal: context.signal,
     log: context.log,
     progress: context.progress,
     whenIndexed: async () => {},
+    hearVariables: () => {},
     tell: () => {},
   }).each;
 }
@@ -121,6 +122,7 @@ function makeContext(params: unknown, scratch: string, options: TaskRun, result:
   return {
     node: 'test',
     params,
+    env: {},
     scratch,
     cores: options.cores ?? 1,
     gpus: [],

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import sharp from 'sharp';
 import type { Task, TaskContext } from '../../engine/task.ts';
@@ -34,8 +34,11 @@ export async function bundleTask(scratch: string, name: string): Promise<Task<un
   const entryPoints = [path.resolve(import.meta.dirname, `../../tasks/${name}.ts`)];
   await build({ ...BUNDLE, entryPoints, outfile });
   const module = (await import(pathToFileURL(outfile).href)) as { default: Task<unknown> };
+  bundles.set(module.default, outfile);
   return module.default;
 }
+
+const bundles = new WeakMap<Task<unknown>, string>();
 
 /** A process of its own that runs a task and sends its progress; it is told the job by a message, and can be killed. */
 export async function bundleDriver(scratch: string, name: string): Promise<string> {
@@ -145,10 +148,13 @@ export async function runTask(task: Task<unknown>, job: Job): Promise<void> {
   const context: TaskContext<unknown> = {
     node: 'test',
     params,
+    env: {},
     input: (name) => inputs[name]![0]!,
     inputs: (name) => (inputs[name] ?? []).map((file, fold) => ({ path: file, axes: { fold: String(fold) } })),
     output: (name) => path.join(folder, name),
     scratch: path.join(folder, 'scratch'),
+    // In a driver, this file is a part of its bundle.
+    bundle: bundles.get(task) ?? fileURLToPath(import.meta.url),
     each: () => Promise.reject(new Error('this rig has no ctx.each')),
     cores,
     gpus,

@@ -22,7 +22,7 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
   const session = openSession(flags);
   try {
     tellWarnings(session.pipeline);
-    const { planned, missing } = await planSelected(session, selectors, flags);
+    const { planned, missing, warnings } = await planSelected(session, selectors, flags);
     if (flags.json) {
       const nodes = planned.map(({ node, state, reasons }) => ({
         name: node.name,
@@ -33,13 +33,18 @@ export async function planCommand(selectors: readonly string[], flags: PlanFlags
       }));
       const makespans = await makespansOf(session, planned);
       process.stdout.write(
-        `${JSON.stringify({ schemaVersion: 1, nodes, missing: missing.map(({ path }) => path), makespans })}\n`,
+        `${JSON.stringify({ schemaVersion: 1, nodes, missing: missing.map(({ path }) => path), makespans, warnings })}\n`,
       );
     } else printPlan(planned, missing, await makespansOf(session, planned));
+    if (!flags.json) printWarnings(warnings);
     return EXIT.done; // The plan was told, and what is missing with it: `run` is who refuses.
   } finally {
     await session.cache.close();
   }
+}
+
+export function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`${yellow('!')} ${warning}\n`);
 }
 
 function makespanLine({ gpus, cores, seconds, boundSeconds, moves }: Makespan, isHere: boolean): string {

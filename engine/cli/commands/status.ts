@@ -1,4 +1,5 @@
 // dag status: the state of every node, as text or as JSON for tools.
+
 import path from 'node:path';
 import { type LastFailure, lastFailures } from '../../journal/failures.ts';
 import { runningNodes } from '../../journal/running.ts';
@@ -9,11 +10,12 @@ import { type CommonFlags, openSession } from '../../project/session.ts';
 import { localTime } from '../../text/duration.ts';
 import { bold, cyan, dim, green, red, yellow } from '../../text/style.ts';
 import { EXIT } from '../exit.ts';
+import { printWarnings } from './plan.ts';
 
 export async function statusCommand(selectors: readonly string[], flags: CommonFlags): Promise<number> {
   const session = openSession(flags);
   try {
-    const { planned } = await planSelected(session, selectors);
+    const { planned, warnings } = await planSelected(session, selectors);
     const stale = planned.flatMap(({ node, state }) => (state === 'stale' ? [node.name] : []));
     const running = await runningNodes(session.places);
     const failures = lastFailures(
@@ -22,8 +24,11 @@ export async function statusCommand(selectors: readonly string[], flags: CommonF
     );
     if (flags.json) {
       const nodes = planned.map((item) => statusOf(item, failures.get(item.node.name), running));
-      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes })}\n`);
-    } else printStatus(planned, failures, running, session.pipeline.root);
+      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, nodes, warnings })}\n`);
+    } else {
+      printStatus(planned, failures, running, session.pipeline.root);
+      printWarnings(warnings);
+    }
     return EXIT.done;
   } finally {
     await session.cache.close();

@@ -1,16 +1,20 @@
-// Watches what a module task reads and writes inside the project without having declared it (declared.ts). Node's own file
-// functions are watched, in the task's thread; not seen are native libraries, child processes, worker threads, and `stat`, by
-// which nothing is read.
+// Watches what a module task uses without having declared it: what it reads and writes inside the project (declared.ts), and variables
+// of the environment (variables.ts). Node's own file functions are watched, in the task's thread; not seen are native libraries,
+// child processes, worker threads, and `stat`, by which nothing is read.
+
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { createJudge, type Judge, type Use } from '../declared.ts';
 import type { ModuleJob } from '../protocol.ts';
+import { undeclaredVariables, watchVariables } from './variables.ts';
 
-export interface FileWatch {
+export interface UseWatch {
   /** From now on what is opened is judged by this job's declarations. */
   begin(job: ModuleJob): void;
-  /** One line for each path, for the user, and forgets them. */
+  /** Variables that threads of the task read. */
+  addVariables(names: readonly string[]): void;
+  /** One line for each path and variable, for the user, and forgets the paths. */
   end(): string[];
 }
 
@@ -31,7 +35,9 @@ const OPENERS = ['open', 'openSync'];
 const MOVERS = ['copyFile', 'copyFileSync', 'cp', 'cpSync', 'rename', 'renameSync', 'link', 'linkSync'];
 
 /** Once a process: the functions stay replaced. */
-export function watchFiles(root: string): FileWatch {
+export function watchUses(root: string): UseWatch {
+  const variables = watchVariables();
+  let job: ModuleJob | null = null;
   let judge: Judge | null = null;
   const see: See = (use, file) => {
     if (typeof file === 'string') judge?.see(use, path.resolve(root, file));
@@ -40,17 +46,19 @@ export function watchFiles(root: string): FileWatch {
   patch(fs.promises as unknown as Functions, see);
   syncBuiltinESMExports();
   return {
-    begin(job) {
+    begin(begun) {
+      job = begun;
       // The engine's own files lie in the project where the project is the engine's.
-      const own = [...Object.values(job.outputs), job.scratch, job.bundle, import.meta.dirname];
-      if (job.each) own.push(job.each.folder, job.each.cache);
-      const inputs = Object.values(job.inputs).flatMap(({ items }) => items.map((item) => item.path));
-      judge = createJudge(root, { inputs, own, scratch: 'ctx.scratch' });
+      const own = [...Object.values(begun.outputs), begun.scratch, begun.bundle, import.meta.dirname];
+      if (begun.each) own.push(begun.each.folder, begun.each.cache);
+      const inputs = Object.values(begun.inputs).flatMap(({ items }) => items.map((item) => item.path));
+      judge = createJudge(root, { inputs: [...inputs, ...begun.assets], own, scratch: 'ctx.scratch' });
     },
+    addVariables: (names) => job && variables.add(job.bundle, names),
     end() {
-      const lines = judge?.lines() ?? [];
+      const files = judge?.lines() ?? [];
       judge = null;
-      return lines;
+      return job ? [...files, ...undeclaredVariables(variables.readBy(job.bundle), job.env)] : files;
     },
   };
 }

@@ -8,12 +8,13 @@ import { fail, ok, type Result } from '../../model/result.ts';
 import type { Task, TaskContext } from '../../task.ts';
 import type { FromChild, ModuleJob, ToChild } from '../protocol.ts';
 import type { Each } from './each/each.ts';
-import { type FileWatch, watchFiles } from './fileWatch.ts';
+import { type UseWatch, watchUses } from './fileWatch.ts';
+import { declaredVariables } from './variables.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 
 const stop = new AbortController();
-let files: FileWatch | null = null;
+let uses: UseWatch | null = null;
 let isLoaded = false;
 
 // The threads of `ctx.each` start with this file too.
@@ -21,7 +22,7 @@ if (isMainThread) listen();
 else void import('./each/item.ts').then(({ serveItems }) => serveItems());
 
 function listen(): void {
-  files = watchFiles(process.cwd());
+  uses = watchUses(process.cwd());
   process.on('message', (message: ToChild) => {
     if (message.type === 'stop') stop.abort(new Error(message.reason));
     else if (message.type === 'job') void work(message.job);
@@ -56,10 +57,10 @@ async function runTask(job: ModuleJob): Promise<FromChild> {
     if (!params.ok) return params.error;
     const context = contextOf(job, params.value);
     const each = eachOf(job, module, context);
-    files?.begin(job);
+    uses?.begin(job);
     await task.run({ ...context, each: each.each });
     await each.close();
-    for (const message of files?.end() ?? []) context.warn(message);
+    for (const message of uses?.end() ?? []) context.warn(message);
     return { type: 'done', rssBytes: process.memoryUsage.rss() };
   } catch (error) {
     return explain(error);
@@ -99,7 +100,9 @@ function eachOf(job: ModuleJob, module: object, { log, progress, signal }: Conte
   const make = async () => {
     const { createEach } = await import('./each/each.ts');
     const program = fileURLToPath(import.meta.url);
-    return createEach({ job, module: { ...module }, program, log, progress, signal, whenIndexed, tell: send });
+    const hearVariables = (names: readonly string[]) => uses?.addVariables(names);
+    const around = { job, module: { ...module }, program, log, progress, signal, whenIndexed, hearVariables };
+    return createEach({ ...around, tell: send });
   };
   let made: Promise<Each> | null = null;
   return {
@@ -137,6 +140,7 @@ function contextOf(job: ModuleJob, params: unknown): Context {
   return {
     node: job.node,
     params,
+    env: declaredVariables(job.env),
     input(name) {
       const { many, items } = inputs(name);
       if (many || items.length !== 1)
@@ -151,6 +155,7 @@ function contextOf(job: ModuleJob, params: unknown): Context {
       return file;
     },
     scratch: job.scratch,
+    bundle: job.bundle,
     cores: job.cores,
     gpus: job.gpus,
     signal: stop.signal,

@@ -3,9 +3,9 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Capacity } from '../../model/resources.ts';
-import type { Executor } from '../executor.ts';
+import type { Executor, Launch } from '../executor.ts';
 import { createGuard } from './guard.ts';
-import { environmentOf, type LocalLaunch, machineCapacity } from './machine.ts';
+import { environmentOf, machineCapacity } from './machine.ts';
 import { createModules } from './modules.ts';
 import { endOrphans } from './orphans.ts';
 import { noPidFiles, type PidFiles, pidFilesIn } from './pidFiles.ts';
@@ -47,7 +47,10 @@ export function createLocalExecutor(root: string, options: LocalOptions = {}): E
     launch(work) {
       started ??= start();
       mkdirSync(path.dirname(work.log), { recursive: true });
-      const launch: LocalLaunch = { ...work, environment: environmentOf(work.allotment, limits) };
+      const launch: Launch = {
+        ...work,
+        environment: { ...environmentOf(work.allotment, limits), ...work.environment },
+      };
       return work.work.kind === 'module'
         ? started.modules.launch(launch, work.work.job)
         : started.shells.launch(launch, work.work);

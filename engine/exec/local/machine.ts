@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import type { Allotment, Capacity } from '../../model/resources.ts';
-import type { CapacityRequest, Launch } from '../executor.ts';
+import type { CapacityRequest } from '../executor.ts';
 
 export async function machineCapacity(request: CapacityRequest): Promise<Capacity> {
   const gpus = await usableGpus(request);
@@ -91,11 +91,6 @@ export function parseGpus(text: string): Gpu[] {
       freeMb: Number.parseFloat(free) || 0,
     }))
     .filter(({ index }) => Number.isInteger(index));
-}
-
-/** A launch with the variables that are added to the engine's own environment. */
-export interface LocalLaunch extends Launch {
-  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** A node sees its own GPUs only: none, where the machine has some that were given to others. */

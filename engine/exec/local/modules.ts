@@ -1,17 +1,18 @@
 // Module tasks: a child process imports the bundled module and runs it. A process that ended its work well is kept for the
 // next node with the same code and environment, which saves starting Node and loading its packages again.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, copyFileSync, ftruncateSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { taskEnvironment, withChanges } from '../../model/environment.ts';
 import type { Failure } from '../../model/event.ts';
-import type { Running } from '../executor.ts';
+import type { Launch, Running } from '../executor.ts';
 import type { FromChild, ModuleJob, ToChild } from '../protocol.ts';
-import type { LocalLaunch } from './machine.ts';
 import type { PidFiles } from './pidFiles.ts';
 import { exitFailure, limitTime, type MemoryWatch, signalGroup, timeoutFailure } from './processGroup.ts';
 
 export interface Modules {
-  launch(options: LocalLaunch, job: ModuleJob): Running;
+  launch(options: Launch, job: ModuleJob): Running;
   close(): void;
 }
 
@@ -38,7 +39,7 @@ export function createModules(program: string, memory: MemoryWatch, notes: PidFi
     return null;
   };
   /** As many processes wait as there are cores, at most: a pipeline of many tasks must not fill the memory with them. */
-  const startInPlace = (options: LocalLaunch): Worker => {
+  const startInPlace = (options: Launch): Worker => {
     const waiting = [...idle.values()].filter((workers) => workers.length > 0);
     if (waiting.reduce((sum, workers) => sum + workers.length, 0) >= availableParallelism()) end(waiting[0]!.shift()!);
     const worker = start(program, options);
@@ -91,12 +92,12 @@ function moveOutput(worker: Worker, log: string): boolean {
   return true;
 }
 
-function start(program: string, options: LocalLaunch): Worker {
+function start(program: string, options: Launch): Worker {
   rmSync(options.log, { force: true });
   const output = openSync(options.log, 'a');
   const child = spawn(process.execPath, ['--enable-source-maps', program], {
     cwd: options.root,
-    env: { ...process.env, ...ALLOCATOR, ...options.environment },
+    env: withChanges({ ...taskEnvironment(), ...ALLOCATOR }, options.environment),
     stdio: ['ignore', output, output, 'ipc'],
     serialization: 'advanced',
     detached: true,
@@ -113,7 +114,7 @@ function start(program: string, options: LocalLaunch): Worker {
 
 function supervise(
   child: ChildProcess,
-  options: LocalLaunch,
+  options: Launch,
   job: ModuleJob,
   memory: MemoryWatch,
   /** A process that was asked to stop and ended all the same would stop its next node. */

@@ -3,12 +3,13 @@
 //
 // A command sees what `sh -eu -c` would show it, but for `$$` (the warm shell's) and processes it leaves in the background
 // (nobody would end them): a command with either gets a shell of its own.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { taskEnvironment, withChanges } from '../../model/environment.ts';
 import type { Failure } from '../../model/event.ts';
 import type { Launch, Running } from '../executor.ts';
-import type { LocalLaunch } from './machine.ts';
 import type { PidFiles } from './pidFiles.ts';
 import {
   exitFailure,
@@ -32,7 +33,7 @@ interface WarmShell {
 type Work = Extract<Launch['work'], { kind: 'shell' }>;
 
 export interface Shells {
-  launch(options: LocalLaunch, work: Work): Running;
+  launch(options: Launch, work: Work): Running;
   close(): void;
 }
 
@@ -49,7 +50,12 @@ export function createShells(root: string, memory: MemoryWatch, notes: PidFiles,
   const all = new Set<WarmShell>();
 
   const start = (): WarmShell => {
-    const child = spawn('/bin/sh', [], { cwd: root, stdio: ['pipe', 'pipe', 'ignore'], detached: true });
+    const child = spawn('/bin/sh', [], {
+      cwd: root,
+      env: taskEnvironment(),
+      stdio: ['pipe', 'pipe', 'ignore'],
+      detached: true,
+    });
     notes.add(child);
     const shell: WarmShell = { process: child, ended: null };
     all.add(shell);
@@ -93,14 +99,16 @@ export function createShells(root: string, memory: MemoryWatch, notes: PidFiles,
   };
 }
 
-function lineFor({ log, environment }: LocalLaunch, command: string): string {
-  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}; `);
-  return `(${exports.join('')}set -eu; eval ${quote(command)}) </dev/null >${quote(log)} 2>&1; echo $?\n`;
+function lineFor({ log, environment }: Launch, command: string): string {
+  const changes = Object.entries(environment).map(([name, value]) =>
+    value === null ? `unset ${name}; ` : `export ${name}=${quote(value)}; `,
+  );
+  return `(${changes.join('')}set -eu; eval ${quote(command)}) </dev/null >${quote(log)} 2>&1; echo $?\n`;
 }
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-function launchTraced(options: LocalLaunch, { command, declared }: Work, keepers: Keepers, strace: Strace): Running {
+function launchTraced(options: Launch, { command, declared }: Work, keepers: Keepers, strace: Strace): Running {
   const words = [...strace, '-o', reportPath(options.log), '/bin/sh', '-eu', '-c', command];
   const running = launchCold(options, words, keepers);
   const judged = async (failure: Failure | null) => {
@@ -112,15 +120,11 @@ function launchTraced(options: LocalLaunch, { command, declared }: Work, keepers
   return { ...running, ended: running.ended.then(judged) };
 }
 
-function launchCold(
-  options: LocalLaunch,
-  [program = '', ...words]: readonly string[],
-  { memory, notes }: Keepers,
-): Running {
+function launchCold(options: Launch, [program = '', ...words]: readonly string[], { memory, notes }: Keepers): Running {
   const log = openSync(options.log, 'w');
   const child = spawn(program, words, {
     cwd: options.root,
-    env: { ...process.env, ...options.environment },
+    env: withChanges(taskEnvironment(), options.environment),
     stdio: ['ignore', log, log],
     detached: true,
   });
@@ -139,7 +143,7 @@ interface Watch {
 }
 
 function supervise(
-  options: LocalLaunch,
+  options: Launch,
   child: ChildProcess,
   { own, memory }: Watch,
   begin: (ended: Ended) => void,

@@ -1,10 +1,16 @@
 // How a module is bundled: for its digest, and, with a source map and packages found from anywhere, to run it. npm packages
 // stay outside, since their versions say what they are; a package that is a link (an npm workspace, `npm link`, `file:`) has
-// code that a person edits, and is bundled with the task's own.
-import { lstatSync, realpathSync } from 'node:fs';
+// code that a person edits, and is bundled with the task's own, as is what `paths` of tsconfig.json lead to.
+//
+// `import.meta`, `__dirname` and `__filename` mean in a bundle what they mean in the source file that has them: a name of ours stands
+// for them (HERE), which the digest takes for the file's path within the project, and a run for its place on the disk.
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import type { BuildOptions, Plugin } from 'esbuild';
+import { findPackage, packageName } from './nodeModules.ts';
+import { tsconfigReader } from './tsconfig.ts';
 
 export type BundleOptions = Omit<BuildOptions, 'write' | 'metafile' | 'minifySyntax' | 'sourcemap'>;
 
@@ -27,18 +33,27 @@ export function bundleOptions(root: string, module: string, plugin: Plugin): Bun
     conditions: [],
     charset: 'utf8',
     legalComments: 'none',
-    tsconfigRaw: '{}',
+    define: { 'import.meta': HERE, __dirname: `${HERE}.dirname`, __filename: `${HERE}.filename` },
   };
 }
 
-/** A bundle is ESM, where CommonJS code in it finds no `require`. */
-const REQUIRE =
-  "import { createRequire as dagCreateRequire } from 'node:module'; const require = dagCreateRequire(import.meta.url);";
+/** In a file's code: an object with what `import.meta` of that file has. */
+export const HERE = 'dagHere';
+
+/** A bundle is ESM, where CommonJS code in it finds no `require`. Of one line, which no source map counts. */
+const PREAMBLE = [
+  "import { createRequire as dagCreateRequire } from 'node:module'; const require = dagCreateRequire(import.meta.url);",
+  "import { pathToFileURL as dagUrlOf } from 'node:url'; import { dirname as dagFolderOf } from 'node:path';",
+  'const dagPlace = (filename, url = dagUrlOf(filename).href) => ({ filename, dirname: dagFolderOf(filename), url,',
+  'resolve: (name) => /^\\.{0,2}\\//.test(name) ? new URL(name, url).href : import.meta.resolve(name) });',
+].join(' ');
 
 export interface RunnableBundle {
   readonly bytes: Uint8Array;
   /** Every file that it was made of, as it was read; absolute. */
   readonly read: ReadonlyMap<string, Buffer>;
+  /** What esbuild itself looked for to know how to read them; absolute, there or not. */
+  readonly configs: ReadonlySet<string>;
 }
 
 /** Bundles a module to run it: unminified, with a source map inside so that stack traces name the source. */
@@ -49,14 +64,16 @@ export async function bundleToRun(root: string, module: string): Promise<Runnabl
   const result = await esbuild.build({
     ...options,
     plugins: [...options.plugins!, reading(read)],
-    banner: { js: REQUIRE },
+    banner: { js: PREAMBLE },
     // Where it will lie, so that the source map leads back from there.
     outfile: path.join(root, '.dag/code/task.mjs'),
     write: false,
     sourcemap: 'inline',
     logLevel: 'silent',
   });
-  return { bytes: result.outputFiles[0]!.contents, read };
+  const configOf = tsconfigReader();
+  const configs = new Set([...read.keys()].flatMap((file) => configOf(path.dirname(file)).files));
+  return { bytes: result.outputFiles[0]!.contents, read, configs };
 }
 
 function reading(read: Map<string, Buffer>): Plugin {
@@ -66,10 +83,21 @@ function reading(read: Map<string, Buffer>): Plugin {
       build.onLoad({ filter: /.*/, namespace: 'file' }, async ({ path: file }) => {
         const contents = await readFile(file);
         read.set(file, contents);
-        return { contents, loader: 'default' };
+        return { contents: SOURCE.test(file) ? placed(contents.toString(), file) : contents, loader: 'default' };
       });
     },
   };
+}
+
+const SOURCE = /\.[cm]?[jt]sx?$/;
+
+/** Where a file says nothing of its place, esbuild drops what is not used, or it is not written at all. */
+function placed(source: string, file: string): string {
+  if (!/\bmeta\b|\b__(?:dir|file)name\b/.test(source)) return source;
+  return source.replace(
+    /^(?:#!.*\n)?/,
+    (first) => `${first}const ${HERE} = /* @__PURE__ */ dagPlace(${JSON.stringify(file)}); `,
+  );
 }
 
 /** Keeps packages outside, and tells `onUse` of each, and `onLink` of those that are links and come inside. */
@@ -82,16 +110,19 @@ export function packagesOutside(onUse: (use: PackageUse) => void, onLink: (use: 
 
 /** The bundle runs in a folder of the project's: what a linked package has in a node_modules of its own is found by its path. */
 function packagesToRun(root: string): Plugin {
-  return onPackages(async ({ specifier, from }, resolve) => {
+  return onPackages(async ({ specifier, from }, resolve, isRenamed) => {
     const place = findPackage(from, packageName(specifier));
-    return place === null || place === findPackage(root, packageName(specifier)) ? specifier : await resolve();
+    const isFound = place === null || place === findPackage(root, packageName(specifier));
+    return isFound && !isRenamed ? specifier : await resolve();
   });
 }
 
-type Outside = (use: PackageUse, resolve: () => Promise<string>) => string | Promise<string>;
+/** `isRenamed`: `paths` give the package, or a part of it, another name, which Node does not know. */
+type Outside = (use: PackageUse, resolve: () => Promise<string>, isRenamed: boolean) => string | Promise<string>;
 
 function onPackages(outside: Outside, onLink: (use: PackageUse) => void = () => {}): Plugin {
   const ASKED = {};
+  const configOf = tsconfigReader();
   return {
     name: 'packages',
     setup(build) {
@@ -103,40 +134,43 @@ function onPackages(outside: Outside, onLink: (use: PackageUse) => void = () => 
           onLink(use);
           return undefined;
         }
-        const resolve = async () => {
-          const found = await build.resolve(specifier, { kind, resolveDir, importer, pluginData: ASKED });
-          return found.path === '' ? specifier : found.path;
-        };
-        return { path: await outside(use, resolve), external: true };
+        const resolve = async () =>
+          (await build.resolve(specifier, { kind, resolveDir, importer, pluginData: ASKED })).path || specifier;
+        const { places, pattern } = configOf(resolveDir).meant(specifier);
+        if (places.length > 0 && !isBuiltin(specifier)) {
+          const place = await resolve();
+          const own = findPackage(resolveDir, packageName(specifier));
+          if (path.isAbsolute(place) && !place.includes(IN_PACKAGES)) return undefined;
+          if (path.isAbsolute(place) && (own === null || !place.startsWith(`${realpathSync(own)}/`)))
+            return { path: await outside(packageAt(place), async () => place, true), external: true };
+          if (own === null && pattern !== null && !places.some(hasTypes))
+            return {
+              errors: [{ text: leadsNowhere(build.initialOptions.absWorkingDir!, specifier, pattern, places) }],
+            };
+        }
+        return { path: await outside(use, resolve, false), external: true };
       });
     },
   };
+}
+
+const IN_PACKAGES = '/node_modules/';
+
+function packageAt(place: string): PackageUse {
+  const at = place.lastIndexOf(IN_PACKAGES);
+  return { specifier: place.slice(at + IN_PACKAGES.length), from: place.slice(0, at) };
+}
+
+/** Types alone are of a package that is not installed here. */
+const hasTypes = (place: string) => existsSync(`${place}.d.ts`) || existsSync(path.join(place, 'index.d.ts'));
+
+function leadsNowhere(root: string, specifier: string, pattern: string, places: readonly string[]): string {
+  const tried = places.map((place) => path.relative(root, place)).join(', ');
+  return `"${specifier}" leads nowhere: by "${pattern}" of \`paths\` in tsconfig.json it is ${tried}, and nothing is there`;
 }
 
 /** Whether a package is a link to a folder that is no installed package: pnpm links installed ones. */
 function isLinked(from: string, name: string): boolean {
   const place = findPackage(from, name);
   return place !== null && lstatSync(place).isSymbolicLink() && !`${realpathSync(place)}/`.includes('/node_modules/');
-}
-
-/** Where Node finds a package: in the nearest node_modules, outwards. */
-export function findPackage(from: string, name: string): string | null {
-  for (const modules of nodeModules(from)) {
-    const place = path.join(modules, name);
-    if (lstatSync(place, { throwIfNoEntry: false })) return place;
-  }
-  return null;
-}
-
-/** Where Node looks for packages, there or not: the nearest first. */
-export function* nodeModules(from: string): Generator<string> {
-  for (let folder = from; ; folder = path.dirname(folder)) {
-    yield path.join(folder, 'node_modules');
-    if (folder === path.dirname(folder)) return;
-  }
-}
-
-export function packageName(specifier: string): string {
-  const parts = specifier.split('/');
-  return specifier.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0]!;
 }

@@ -4,18 +4,20 @@
 //
 // A cached digest is trusted when every file that esbuild read, or would have read in its place (unresolved.ts), and all that
 // says which packages are installed (resolution.ts) still are what they were. What cannot be known of a module's code is a warning, told whenever it runs.
+
 import { lstatSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Cache } from '../../../cache/index.ts';
-import { sha256 } from '../../../cache/index.ts';
+import { hashValue, sha256, Unhashable } from '../../../cache/index.ts';
 import type { Code } from '../../model/ingredients.ts';
 import type { Node } from '../../model/node.ts';
 import { fail, ok, type Result } from '../../model/result.ts';
-import { bundleOptions, type PackageUse, packagesOutside } from './bundle.ts';
+import { assetsOf } from './assets.ts';
+import { bundleOptions, HERE, type PackageUse, packagesOutside } from './bundle.ts';
 import type { Installed } from './installed.ts';
 import { packageVersions } from './packages.ts';
 import { areFound, foundBy, foundPackages, linksTo, realPlace, versionFiles } from './resolution.ts';
-import { deciding, NAMELESS, namelessImports, requiredBy } from './unresolved.ts';
+import { configWarnings, deciding, NAMELESS, namelessImports, requiredBy } from './unresolved.ts';
 
 interface Remembered {
   readonly format: number;
@@ -30,7 +32,7 @@ interface Remembered {
 /** A module's code, and what has to stay as it is for its packages to be those of the digest. */
 export type CodeAndPackages = Pick<Remembered, 'code' | 'installed'>;
 
-const FORMAT = 4;
+const FORMAT = 5;
 /** Times of files are as coarse as the kernel's tick. */
 const CLOCK_TICK_MS = 20;
 
@@ -74,9 +76,19 @@ function recall(root: string, module: string, cache: Cache, known: Map<string, s
   if (realPlace(root, path.resolve(root, module)) !== remembered.module) return null;
   if (!areFound(root, remembered.installed.found, known)) return null;
   for (const [file, digest] of Object.entries(remembered.read)) {
-    if ((cache.scan(path.resolve(root, file))?.digest ?? '') !== digest) return null;
+    if (digestAt(root, file, cache) !== digest) return null;
   }
   return remembered;
+}
+
+/** Empty where nothing lies, or what has no content: a link to nothing. */
+function digestAt(root: string, file: string, cache: Cache): string {
+  try {
+    return cache.scan(path.resolve(root, file))?.digest ?? '';
+  } catch (error) {
+    if (error instanceof Unhashable) return '';
+    throw error;
+  }
 }
 
 /** What (relative to the root) the code digests of these nodes were made of: files, and folders that alone count as `FOLDER/.`. */
@@ -114,25 +126,35 @@ async function digestModule(root: string, module: string, cache: Cache): Promise
     );
   if (typeof result === 'string') return fail(result);
 
-  const text = result.outputFiles[0]!.text;
   const { inputs } = result.metafile;
   const sources = Object.keys(inputs).sort();
-  const files: Record<string, string> = {};
-  const warnings = namelessImports(result.warnings);
-  for (const [file, section] of sections(text, sources)) {
-    files[file] = await digestText(section);
-    const required = requiredBy(file, section);
-    warnings.push(...required.warnings);
-    const from = path.dirname(path.resolve(root, file));
-    for (const specifier of required.packages) uses.push({ specifier, from });
-  }
-  const { packages, asked } = packageVersions(root, uses);
-  const code: Code = { digest: await digestText(text), files, packages, ...(warnings.length > 0 ? { warnings } : {}) };
+  const parts = sections(result.outputFiles[0]!.text, sources);
+  const contents = await contentsOf(root, parts);
+  uses.push(...contents.uses);
+  const look = (file: string) => {
+    cache.forget(path.resolve(root, file)); // It was read a moment ago, whatever it was before.
+    return digestAt(root, file, cache);
+  };
+  const assets = Object.fromEntries(contents.assets.map((file) => [file, look(file)]));
+  const { packages, asked, warnings: strays } = packageVersions(root, uses);
+  const text = await digestText(parts.map((part) => part.placed).join('\n'));
+  const warnings = [
+    ...namelessImports(result.warnings),
+    ...configWarnings(result.warnings),
+    ...contents.warnings,
+    ...strays,
+  ];
+  const code: Code = {
+    digest: contents.assets.length === 0 ? text : hashValue([text, assets]),
+    files: contents.files,
+    packages,
+    ...(contents.assets.length === 0 ? {} : { assets }),
+    ...(warnings.length > 0 ? { warnings } : {}),
+  };
 
-  const read: Record<string, string> = {};
+  const read: Record<string, string> = { ...assets };
   const versions = versionFiles(root, [...uses, ...linked], asked);
-  for (const file of [...sources, ...deciding(root, inputs), ...versions])
-    read[file] = cache.scan(path.resolve(root, file))?.digest ?? '';
+  for (const file of [...sources, ...deciding(root, inputs), ...versions]) read[file] = look(file);
   const installed = { found: foundPackages(root, [...uses, ...linked]), versions };
   const at = realPlace(root, path.resolve(root, module));
   // What was edited since it may have been read would be remembered as what it was before.
@@ -144,14 +166,57 @@ async function digestModule(root: string, module: string, cache: Cache): Promise
   return ok({ code, installed });
 }
 
-/** esbuild heads each file's code in a bundle with a comment `// path`; returns that code by file. */
-function sections(bundle: string, sources: readonly string[]): Map<string, string> {
+interface Contents {
+  readonly files: Code['files'];
+  /** Packages that are loaded otherwise than by an import. */
+  readonly uses: readonly PackageUse[];
+  /** Paths relative to the root. */
+  readonly assets: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** What can be told of the code file by file. */
+async function contentsOf(root: string, parts: readonly Section[]): Promise<Contents> {
+  const files: Record<string, string> = {};
+  const uses: PackageUse[] = [];
+  const assets: string[] = [];
+  const warnings: string[] = [];
+  for (const [file, { text, placed }] of byFile(parts)) {
+    files[file] = await digestText(placed);
+    const required = requiredBy(file, text);
+    const named = assetsOf(root, file, text);
+    const from = path.dirname(path.resolve(root, file));
+    uses.push(...required.packages.map((specifier) => ({ specifier, from })));
+    assets.push(...named.places.map((place) => path.relative(root, place)));
+    warnings.push(...required.warnings, ...named.warnings);
+  }
+  return { files, uses, assets, warnings };
+}
+
+interface Section {
+  /** Null before the first file. */
+  readonly file: string | null;
+  readonly text: string;
+  /** With its file's path within the project where it speaks of its place: two files with the same words have two places. */
+  readonly placed: string;
+}
+
+/** This asks for packages alone, which count by where they are found. */
+const OF_PACKAGES = new RegExp(
+  String.raw`(?<=\bcreateRequire\d*\()${HERE}(?=\.url\))|\b${HERE}(?=\.resolve\(\s*["'\`][^./"'\`$])`,
+  'g',
+);
+
+/** esbuild heads each file's code in a bundle with a comment `// path`. */
+function sections(bundle: string, sources: readonly string[]): Section[] {
   const known = new Set(sources);
-  const found = new Map<string, string>();
+  const found: Section[] = [];
   let file: string | null = null;
   let lines: string[] = [];
   const close = () => {
-    if (file !== null) found.set(file, (found.get(file) ?? '') + lines.join('\n'));
+    const text = lines.join('\n');
+    const placed = text.replace(OF_PACKAGES, 'import.meta').replaceAll(HERE, () => `dagPlace(${JSON.stringify(file)})`);
+    found.push({ file, text, placed });
     lines = [];
   };
   for (const line of bundle.split('\n')) {
@@ -159,9 +224,23 @@ function sections(bundle: string, sources: readonly string[]): Map<string, strin
     if (known.has(name)) {
       close();
       file = name;
-    } else lines.push(line);
+    } else if (!isVain(line, lines.at(-1))) lines.push(line);
   }
   close();
+  return found;
+}
+
+/** `strict` of tsconfig.json has esbuild begin each wrapped file so; a bundle is strict by itself. */
+const isVain = (line: string, before = '') =>
+  line.trim() === '"use strict";' && /^ +"[^"]+\.[cm]?tsx?"\(.*\) \{$/.test(before);
+
+/** The code of each file as one. */
+function byFile(parts: readonly Section[]): Map<string, Omit<Section, 'file'>> {
+  const found = new Map<string, Omit<Section, 'file'>>();
+  for (const { file, text, placed } of parts) {
+    const before = found.get(file ?? '');
+    if (file !== null) found.set(file, { text: (before?.text ?? '') + text, placed: (before?.placed ?? '') + placed });
+  }
   return found;
 }
 

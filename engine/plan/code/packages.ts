@@ -4,7 +4,8 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { sha256 } from '../../../cache/index.ts';
-import { findPackage, type PackageUse, packageName } from './bundle.ts';
+import type { PackageUse } from './bundle.ts';
+import { findPackage, packageName } from './nodeModules.ts';
 
 interface Manifest {
   readonly version?: string;
@@ -26,6 +27,8 @@ export interface Versions {
   readonly packages: Readonly<Record<string, string>>;
   /** Folders (absolute) of the installed packages whose package.json was read for that. */
   readonly asked: readonly string[];
+  /** For the user: what is installed in another version than the lock file says. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -37,29 +40,48 @@ export function packageVersions(root: string, uses: Iterable<PackageUse>): Versi
   const locked = lockedPackages(root);
   const installed = installedPackages(root);
   const versions = new Map<string, string>();
+  const strays = new Set<string>();
   for (const { specifier, from } of uses) {
     if (isBuiltin(specifier)) continue;
     const name = packageName(specifier);
-    const place = installed.find(from, name);
-    const called = place === installed.find(root, name) ? name : `${name} of ${path.relative(root, from)}`;
-    versions.set(called, versionOf(name, from, locked, installed));
+    const there = installed.find(from, name);
+    const called = there === installed.find(root, name) ? name : `${name} of ${path.relative(root, from)}`;
+    const written = locked?.find(from, name) ?? null;
+    const others =
+      locked && written !== null && there !== null ? straysOf(root, written, there, locked, installed) : [];
+    for (const other of others) strays.add(other);
+    // Not installed, as on a machine that only plans: the lock file says what it will be.
+    if (locked && written !== null && others.length === 0) versions.set(called, withClosure(written, locked));
+    else versions.set(called, there === null ? 'absent' : withClosure(there, installed));
   }
   const packages = Object.fromEntries([...versions].sort(([a], [b]) => (a < b ? -1 : 1)));
-  return { packages, asked: installed.asked() };
+  return { packages, asked: installed.asked(), warnings: [...strays] };
 }
 
-function versionOf(name: string, from: string, locked: Packages | null, installed: Packages): string {
-  const there = installed.find(from, name);
-  const written = locked?.find(from, name) ?? null;
-  if (locked && written !== null) {
-    const { version } = locked.manifest(written);
-    // Not installed, as on a machine that only plans: the lock file says what it will be.
-    if (there === null || installed.manifest(there).version === version) return withClosure(written, locked);
-  }
-  return there === null ? 'absent' : withClosure(there, installed);
+/** A line for each that is installed in another version than is written, of a package and all that it depends on. */
+function straysOf(root: string, written: string, there: string, locked: Packages, installed: Packages): string[] {
+  // What it depends on is not asked of `installed`, which is remembered: whoever installs that writes a lock file.
+  const installedAt = (place: string) =>
+    place === written ? installed.manifest(there) : readJson<Manifest>(path.join(root, place, 'package.json'));
+  return [...closureOf(written, locked)].flatMap((place) => {
+    const wanted = locked.manifest(place).version;
+    // An optional one need not be there; one that is a link is the project's own.
+    const found = place.includes('node_modules/') ? installedAt(place)?.version : wanted;
+    if (wanted === undefined || found === undefined || found === wanted) return [];
+    return `${place} is ${found}, but ${wanted} in package-lock.json: it counts as it is; \`npm ci\` installs what is written`;
+  });
 }
 
 function withClosure(start: string, packages: Packages): string {
+  const seen = closureOf(start, packages);
+  const version = packages.manifest(start).version ?? '';
+  if (seen.size === 1) return version;
+  const closure = [...seen].map((place) => `${packages.label(place)}@${packages.manifest(place).version}`).sort();
+  return `${version}+${sha256(closure.join('\n')).slice(0, 12)}`;
+}
+
+/** The places of a package and of all that it depends on. */
+function closureOf(start: string, packages: Packages): Set<string> {
   const seen = new Set<string>();
   const walk = (place: string) => {
     if (seen.has(place)) return;
@@ -71,10 +93,7 @@ function withClosure(start: string, packages: Packages): string {
     }
   };
   walk(start);
-  const version = packages.manifest(start).version ?? '';
-  if (seen.size === 1) return version;
-  const closure = [...seen].map((place) => `${packages.label(place)}@${packages.manifest(place).version}`).sort();
-  return `${version}+${sha256(closure.join('\n')).slice(0, 12)}`;
+  return seen;
 }
 
 /** By the paths of package-lock.json, which are relative to the root. */

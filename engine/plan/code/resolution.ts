@@ -3,7 +3,8 @@
 import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
-import { findPackage, nodeModules, type PackageUse, packageName } from './bundle.ts';
+import type { PackageUse } from './bundle.ts';
+import { findPackage, nodeModules, packageName } from './nodeModules.ts';
 
 /** Whatever installs packages writes one of them anew. */
 const LOCK_FILES = ['package-lock.json', 'node_modules/.package-lock.json', 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock'];

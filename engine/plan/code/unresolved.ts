@@ -1,8 +1,11 @@
 // What a bundler does not follow by itself: files whose coming would change what an import means, code that is required by
 // way of `createRequire`, and imports of names that are only known when the task runs.
 import { statSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import type { Location, Message, Metafile } from 'esbuild';
+import { HERE } from './bundle.ts';
+import { tsconfigReader } from './tsconfig.ts';
 
 /** esbuild's, which are silent by default. */
 export const NAMELESS = { 'unsupported-dynamic-import': 'warning', 'unsupported-require-call': 'warning' } as const;
@@ -16,19 +19,25 @@ const REWRITTEN: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Paths relative to the root beside those that were read, there or not: an import without its extension may find another
- * file once that is there, one by a pattern means what its folder holds, and package.json says how to import and what is
- * free of effects.
+ * Paths relative to the root beside those that were read, there or not: an import without its extension, or by the `paths` of
+ * tsconfig.json, may find another file once that is there, one by a pattern means what its folder holds, and package.json says
+ * how to import and what is free of effects.
  */
 export function deciding(root: string, inputs: Metafile['inputs']): string[] {
   const found = new Set<string>();
+  const configOf = tsconfigReader();
   for (const [importer, { imports }] of Object.entries(inputs)) {
     for (const file of manifestsAbove(root, importer)) found.add(file);
+    const config = configOf(path.dirname(path.resolve(root, importer)));
+    for (const file of config.files) found.add(path.relative(root, file));
     for (const { path: target, original = target, external } of imports) {
-      if (!/^\.\.?(?:\/|$)/.test(original)) continue;
+      const isRelative = /^\.\.?(?:\/|$)/.test(original);
       const meant = path.join(path.dirname(importer), original);
-      if (external) found.add(globFolder(meant));
-      else if (meant !== target) for (const file of candidates(meant)) found.add(file);
+      if (isRelative && external) found.add(globFolder(meant));
+      else if (isRelative && meant !== target) for (const file of candidates(root, meant)) found.add(file);
+      else if (!isRelative && !isBuiltin(original))
+        for (const place of config.meant(original).places)
+          for (const file of candidates(root, path.relative(root, place))) found.add(file);
     }
   }
   return [...found].filter((file) => !(file in inputs));
@@ -44,7 +53,8 @@ function manifestsAbove(root: string, file: string): string[] {
   }
 }
 
-function candidates(meant: string): string[] {
+function candidates(root: string, meant: string): string[] {
+  if (statSync(path.resolve(root, meant), { throwIfNoEntry: false })?.isFile()) return [meant];
   const extension = path.extname(meant);
   const stem = meant.slice(0, meant.length - extension.length);
   const files = [
@@ -53,7 +63,7 @@ function candidates(meant: string): string[] {
     ...EXTENSIONS.map((ending) => path.join(meant, `index${ending}`)),
   ];
   // A folder is no module itself, and its content is none of the import's matter.
-  return files.filter((file) => !statSync(file, { throwIfNoEntry: false })?.isDirectory());
+  return files.filter((file) => !statSync(path.resolve(root, file), { throwIfNoEntry: false })?.isDirectory());
 }
 
 /** esbuild imports `./plug/${name}.ts` as all that matches `./plug/**` with that ending. */
@@ -69,9 +79,7 @@ export interface Required {
 export function requiredBy(file: string, code: string): Required {
   const makers = [...code.matchAll(/([\w$]+)\s*=\s*(?:[\w$]+\.)?createRequire\d*\(/g)].map(([, name]) => name!);
   const requires = makers.map((name) => String.raw`(?<![\w$.])${name.replaceAll('$', '\\$')}`);
-  const callers = [...requires, String.raw`createRequire\d*\([^()]*\)`, String.raw`import\.meta(?=\.resolve)`].join(
-    '|',
-  );
+  const callers = [...requires, String.raw`createRequire\d*\([^()]*\)`, String.raw`${HERE}(?=\.resolve)`].join('|');
   const literal = '(["\'`])((?:(?!\\2)[^\\\\$])*)\\2\\s*[,)]';
   const packages: string[] = [];
   const warnings = new Set<string>();
@@ -95,11 +103,19 @@ function isMarked({ lineText, column }: Location): boolean {
   return /^import\s*\(\s*\/\*\s*@vite-ignore\b/.test(call);
 }
 
+/** What esbuild finds odd about a tsconfig.json, as that it extends one that is not there. */
+export function configWarnings(warnings: readonly Message[]): string[] {
+  return warnings.flatMap(({ id, text, location }) =>
+    id === 'tsconfig.json' && location ? [`${placeOf(location)} ${text}`] : [],
+  );
+}
+
+const placeOf = ({ file, line, column }: Location) => `${file}:${line}:${column + 1}`;
+
 /** A person who knows what is imported there may say so, by the mark that other bundlers know. */
 export function namelessImports(warnings: readonly Message[]): string[] {
   return warnings.flatMap(({ id, location }) => {
     if (!(id in NAMELESS) || !location || isMarked(location)) return [];
-    const place = `${location.file}:${location.line}:${location.column + 1}`;
-    return [`${place} imports ${UNKNOWN}, or mark it: import(/* ${MARK} */ name)`];
+    return [`${placeOf(location)} imports ${UNKNOWN}, or mark it: import(/* ${MARK} */ name)`];
   });
 }

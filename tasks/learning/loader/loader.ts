@@ -26,7 +26,7 @@ export interface Loader {
 }
 
 export interface LoaderOptions {
-  /** URL of a module that exports `loadImages` (worker.ts): the task's own bundle, since that is the only file there is. */
+  /** Path of a module that exports `loadImages` (worker.ts): the task's own bundle, since that is the only file there is. */
   readonly entry: string;
   readonly workers: number;
   readonly folder: string;

@@ -36,7 +36,7 @@ const CHANGED: readonly (readonly [unknown, string])[] = [
 
 describe('a result that JSON would change', () => {
   test.each(CHANGED)('is refused by item and place: %#', async (value, told) => {
-    const setup = { bundle: '', exportedAs: 'work', params: undefined, inputs: {}, outputs: {} };
+    const setup = { bundle: '', env: {}, exportedAs: 'work', params: undefined, inputs: {}, outputs: {} };
     const task = { index: 0, key: 'ID_7', item: null, inputs: [], files: [], expected: null };
     const [answer] = await createDoer(setup, () => value)([task]);
     const message = `ID_7: ${told}, which JSON cannot keep: plain data is wanted`;

@@ -37,7 +37,7 @@ import { type EachPlan, planEach, workFolder } from './plan.ts';
 import { doItems } from './pool.ts';
 
 export interface EachContext {
-  readonly job: Pick<ModuleJob, 'bundle' | 'inputs' | 'outputs' | 'cores' | 'each'>;
+  readonly job: Pick<ModuleJob, 'bundle' | 'env' | 'inputs' | 'outputs' | 'cores' | 'each'>;
   /** The task's module: the worker is one of its exports. */
   readonly module: Readonly<Record<string, unknown>>;
   /** A file that calls `serveItems` when it is started as a worker thread. */
@@ -47,6 +47,8 @@ export interface EachContext {
   progress(done: number, total: number, unit: string): void;
   /** Resolves when the cache's index, as another process reads it, has what the engine knows of the node's inputs. */
   whenIndexed(): Promise<void>;
+  /** Variables of the environment that the task's code read in a thread. */
+  hearVariables(names: readonly string[]): void;
   /** Tells the engine what to make of the outputs. */
   tell(message: EachMessage): void;
 }
@@ -184,7 +186,8 @@ async function perform(
   for (const [name, { many, items }] of Object.entries(context.job.inputs))
     if (!many && items[0]) inputs[name] = items[0].path;
   const { exportedAs, params } = call;
-  const setup: ItemSetup = { bundle: context.job.bundle, exportedAs, params, inputs, outputs };
+  const { bundle, env } = context.job;
+  const setup: ItemSetup = { bundle, env, exportedAs, params, inputs, outputs };
   let done = 0;
   context.progress(0, todo.length, call.unit);
   await doItems({
@@ -194,6 +197,7 @@ async function perform(
     cores: context.job.cores,
     signal: context.signal,
     count: todo.length,
+    hearVariables: context.hearVariables,
     task(at) {
       const index = todo[at]!;
       const expected = unfinished.get(index) ?? null;

@@ -8,11 +8,13 @@ import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { own } from '../../../model/own.ts';
 import type { ItemContext } from '../../../task.ts';
+import { type Declared, declaredVariables, watchVariables } from '../variables.ts';
 import { refuseUnsayable } from './plain.ts';
 
 /** What every item of a call has in common; plain data, sent to a thread once. */
 export interface ItemSetup {
   readonly bundle: string;
+  readonly env: Declared;
   readonly exportedAs: string;
   readonly params: unknown;
   readonly inputs: Readonly<Record<string, string>>;
@@ -51,6 +53,14 @@ export interface ItemFailed {
   readonly error: { readonly name: string; readonly message: string; readonly stack: string };
 }
 
+/** What a thread answers. */
+export interface Batch {
+  readonly answers: readonly (ItemDone | ItemFailed)[];
+  readonly ms: number;
+  /** Of the environment, read by the task's code so far. */
+  readonly variables: readonly string[];
+}
+
 export type Worker = (item: unknown, context: ItemContext<unknown>) => unknown;
 
 /** Does items one after the other; after one that failed it does no more. */
@@ -59,6 +69,7 @@ export type Doer = (tasks: readonly ItemTask[]) => Promise<(ItemDone | ItemFaile
 export function createDoer(setup: ItemSetup, worker: Worker): Doer {
   const context: ItemContext<unknown> = {
     params: setup.params,
+    env: declaredVariables(setup.env),
     input: (name) => named(setup.inputs, name, 'an input that is one file or folder'),
     output: (name) => named(setup.outputs, name, 'one of the `outputs` given to ctx.each'),
   };
@@ -148,11 +159,18 @@ export function stampOf(files: readonly string[], sinceMs = Date.now()): string 
 /** The life of a worker thread: batches in, answers out. */
 export async function serveItems(): Promise<void> {
   const setup = workerData as ItemSetup;
+  const variables = watchVariables();
   const module = (await import(pathToFileURL(setup.bundle).href)) as Record<string, Worker>;
   const work = createDoer(setup, module[setup.exportedAs]!);
   parentPort!.on('message', (tasks: readonly ItemTask[]) => {
     const begunMs = performance.now();
-    void work(tasks).then((answers) => parentPort!.postMessage({ answers, ms: performance.now() - begunMs }));
+    void work(tasks).then((answers) =>
+      parentPort!.postMessage({
+        answers,
+        ms: performance.now() - begunMs,
+        variables: variables.readBy(setup.bundle),
+      } satisfies Batch),
+    );
   });
   parentPort!.postMessage(null);
 }

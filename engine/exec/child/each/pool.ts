@@ -3,7 +3,7 @@
 // them: its code is warm, theirs is not. Answers come in whatever order; the caller sorts them by index.
 import { setImmediate } from 'node:timers/promises';
 import { Worker as Thread } from 'node:worker_threads';
-import type { Doer, ItemDone, ItemFailed, ItemSetup, ItemTask } from './item.ts';
+import type { Batch, Doer, ItemDone, ItemFailed, ItemSetup, ItemTask } from './item.ts';
 
 export interface PoolWork {
   readonly setup: ItemSetup;
@@ -14,6 +14,8 @@ export interface PoolWork {
   readonly cores: number;
   readonly signal: AbortSignal;
   readonly count: number;
+  /** What of the environment the task's code read in a thread. */
+  hearVariables(names: readonly string[]): void;
   task(at: number): ItemTask;
   /** Called once a batch; what it took is durable soon after. */
   take(done: readonly ItemDone[]): void;
@@ -96,7 +98,7 @@ async function workBeside(work: PoolWork, queue: Queue, count: number): Promise<
   const ahead = () => (queue.left() > count + 1 ? AHEAD : 1);
   try {
     await Promise.all([
-      ...threads.map((thread) => feed(thread, queue, ahead)),
+      ...threads.map((thread) => feed(thread, queue, ahead, work.hearVariables)),
       workHere(work, queue, Number.POSITIVE_INFINITY),
     ]);
   } finally {
@@ -106,7 +108,12 @@ async function workBeside(work: PoolWork, queue: Queue, count: number): Promise<
 }
 
 /** Resolves when the thread has answered all that it was given and there is nothing more to give, or when it is lost. */
-function feed(thread: Thread, queue: Queue, ahead: () => number): Promise<void> {
+function feed(
+  thread: Thread,
+  queue: Queue,
+  ahead: () => number,
+  hearVariables: PoolWork['hearVariables'],
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const given: ItemTask[][] = [];
     const giveMore = () => {
@@ -118,10 +125,11 @@ function feed(thread: Thread, queue: Queue, ahead: () => number): Promise<void> 
       if (given.length === 0) resolve();
     };
     // The first message says that the thread has loaded the task's module.
-    thread.on('message', (message: { answers: (ItemDone | ItemFailed)[]; ms: number } | null) => {
+    thread.on('message', (message: Batch | null) => {
       try {
         if (message) {
           given.shift();
+          hearVariables(message.variables);
           queue.take(message.answers, message.ms);
         }
         giveMore();
