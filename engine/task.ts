@@ -95,6 +95,11 @@ export interface TaskContext<Params> {
 export interface Task<Params> {
   /** Checks and types the `params:` of pipeline.yml; a zod schema fits. Its errors are shown as wrong input. */
   readonly params?: { parse(raw: unknown): Params };
+  /**
+   * The task is over when this has settled and nothing is open any more that it started (timers, streams, children, threads), as
+   * Node itself ends a program; only then outputs are read. What is thrown meanwhile and not caught fails the node, as does an exit
+   * code other than 0. A worker of `ctx.each` ends in the same way, item by item.
+   */
   run(context: TaskContext<Params>): Promise<void> | void;
 }
 

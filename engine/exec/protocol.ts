@@ -74,5 +74,6 @@ export type FromChild =
   | NodeMessage
   /** Asks for `indexed` once the cache's index has on the disk what the engine knows. */
   | { readonly type: 'index' }
-  | { readonly type: 'done'; readonly rssBytes: number }
+  /** One that is not kept is done once its process has ended with exit code 0. */
+  | { readonly type: 'done'; readonly rssBytes: number; readonly isKept: boolean }
   | { readonly type: 'error'; readonly kind: 'input' | 'task' | 'interrupted'; readonly message: string };

@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { createLocalExecutor } from '../../engine/exec/local/local.ts';
+import { orphanTasks } from '../cli/rig.ts';
 import { REPOSITORY } from '../rigs/project.ts';
 import { describeExecutor } from './executor.ts';
 
@@ -19,6 +20,7 @@ describeExecutor('local', {
       log: path.join(root, 'orphan.log'),
       timeoutMs: null,
       allotment: { cores: 1, memoryBytes: 0, gpus: [] },
+      environment: {},
     };
     const work = { kind: 'shell', command, declared: { inputs: [], own: [], scratch: '' } };
     const contents = `
@@ -33,7 +35,7 @@ describeExecutor('local', {
     await build({ stdin, bundle: true, platform: 'node', format: 'esm', external, outfile: engine, logLevel: 'error' });
     const started = spawn(process.execPath, [engine], { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(started.stdout!, 'data');
-    started.kill('SIGKILL');
+    orphanTasks(started);
     await once(started, 'exit');
     rmSync(engine);
   },

@@ -91,12 +91,12 @@ describe('a parameter', () => {
 test('commands, variables and versions are as they are, in quotes where their white space would hide', () => {
   const shown = (before: string | null, after: string | null) =>
     mapChanges('environment', { A: before }, { A: after }).map(describeReason);
-  expect(shown('1.0.0', '1.1.0')).toEqual(['environment A: 1.0.0 → 1.1.0']);
-  expect(shown('cat a > b', 'cat a > c')).toEqual(['environment A: cat a > b → cat a > c']);
-  expect(shown('x', 'x ')).toEqual(['environment A: "x" → "x "']);
-  expect(shown(null, '')).toEqual(['environment A: added ""']);
-  expect(shown('a\nb', 'a b')).toEqual(['environment A: "a\\nb" → "a b"']);
+  expect(shown('1.0.0', '1.1.0')).toEqual(['variable A: 1.0.0 → 1.1.0']);
+  expect(shown('cat a > b', 'cat a > c')).toEqual(['variable A: cat a > b → cat a > c']);
+  expect(shown('x', 'x ')).toEqual(['variable A: "x" → "x "']);
+  expect(shown(null, '')).toEqual(['variable A: added ""']);
+  expect(shown('a\nb', 'a b')).toEqual(['variable A: "a\\nb" → "a b"']);
   expect(mapChanges('environment', {}, { constructor: '1' }).map(describeReason)).toEqual([
-    'environment constructor: added 1',
+    'variable constructor: added 1',
   ]);
 });

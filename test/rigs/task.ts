@@ -8,6 +8,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { createEach } from '../../engine/exec/child/each/each.ts';
+import type { Rest } from '../../engine/exec/child/rest.ts';
 import type { Artifact, Task, TaskContext } from '../../engine/task.ts';
 
 /** The folder that holds pipeline.yml, also where this file was bundled into another one. */
@@ -72,6 +73,14 @@ async function importTask(entry: string): Promise<Loaded> {
 
 type Context = Omit<TaskContext<unknown>, 'each' | 'bundle'>;
 
+/** Of a test's own thread nobody can say when it is at rest: an item is over when it has settled. */
+export const unwatched: Rest = {
+  item: async (work) => await work(),
+  hasWaited: () => false,
+  isCrowded: async () => false,
+  hold: (coming) => coming,
+};
+
 /** The engine's own `each`, without a memory: every item is done, straight into the outputs. */
 function eachOf({ module, bundle }: Loaded, context: Context, { in: given = {}, out: outputs }: TaskRun) {
   const inputs = Object.entries(given).map(([name, one]) => {
@@ -83,7 +92,9 @@ function eachOf({ module, bundle }: Loaded, context: Context, { in: given = {}, 
     module,
     program: join(projectRoot, 'engine/dist/child.js'),
     signal: context.signal,
+    rest: unwatched,
     log: context.log,
+    warn: context.warn,
     progress: context.progress,
     whenIndexed: async () => {},
     hearVariables: () => {},

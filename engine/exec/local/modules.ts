@@ -137,12 +137,15 @@ function supervise(
     const hear = (message: FromChild) => {
       switch (message.type) {
         case 'error':
-          answer = message;
+          // Of several errors the first is the cause.
+          if (answer?.type !== 'error') answer = message;
           return;
         case 'index':
           // A child that cannot be told would wait for ever; the failed write is told where the record is written.
           return void options.whenIndexed?.().then(() => tell({ type: 'indexed' }), kill);
         case 'done':
+          if (answer?.type !== 'error') answer = message;
+          if (!message.isKept) return;
           finish(null);
           return onDone(message.rssBytes, stopped);
         default:
@@ -151,6 +154,7 @@ function supervise(
     };
     const gone = (code: number | null, signal: NodeJS.Signals | null) => {
       if (answer?.type === 'error') return finish(reported(answer, options.log));
+      if (answer?.type === 'done' && code === 0) return finish(null);
       const lost = 'the process ended before the task did';
       finish(
         exitFailure({ code, signal, log: options.log, memory }) ?? {

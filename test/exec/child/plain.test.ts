@@ -6,6 +6,7 @@ import { readCall } from '../../../engine/exec/child/each/call.ts';
 import { createDoer } from '../../../engine/exec/child/each/item.ts';
 import { refuseUnsayable } from '../../../engine/exec/child/each/plain.ts';
 import { openProject } from '../../rigs/project.ts';
+import { unwatched } from '../../rigs/task.ts';
 
 class Point {
   x = 1;
@@ -38,7 +39,7 @@ describe('a result that JSON would change', () => {
   test.each(CHANGED)('is refused by item and place: %#', async (value, told) => {
     const setup = { bundle: '', env: {}, exportedAs: 'work', params: undefined, inputs: {}, outputs: {} };
     const task = { index: 0, key: 'ID_7', item: null, inputs: [], files: [], expected: null };
-    const [answer] = await createDoer(setup, () => value)([task]);
+    const [answer] = await createDoer(setup, () => value, { rest: unwatched, warn() {} })([task]);
     const message = `ID_7: ${told}, which JSON cannot keep: plain data is wanted`;
     expect(answer).toMatchObject({ error: { name: 'TypeError', message } });
     expect('error' in answer! && answer.error.stack).not.toContain(' at ');

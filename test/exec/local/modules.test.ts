@@ -1,4 +1,6 @@
 // Module tasks as processes: kept warm for the same code, logs apart, stopped at a safe point, told apart when they die.
+import { readFileSync, rmSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { openProject, type Project } from '../../rigs/project.ts';
 
@@ -97,5 +99,36 @@ describe('a module task', () => {
     expect((await p.dag('run')).code).toBe(1);
     expect((await p.run()).ran).toEqual(['step[point=a]']);
     expect((await p.dag('run', '--force')).code).toBe(1);
+  });
+
+  test('is recorded with what it did not await, which a restore gives back whole', async () => {
+    const p = project('', 'a');
+    p.edit('tasks/step.ts', /writeFileSync\(ctx.output[^;]*;/, 'late(ctx.output("text"));');
+    p.edit(
+      'tasks/step.ts',
+      'let runs = 0;',
+      `let runs = 0;
+      import { createGzip } from 'node:zlib';
+      import { createWriteStream } from 'node:fs';
+      function late(file: string) {
+        const zip = createGzip();
+        zip.pipe(createWriteStream(file));
+        zip.end(Buffer.alloc(1e7, 'some bytes '));
+      }`,
+    );
+    expect((await p.run()).ran).toEqual(['step[point=a]']);
+    const whole = readFileSync(p.path('out/a.txt'));
+    expect(gunzipSync(whole)).toHaveLength(1e7);
+    rmSync(p.path('out/a.txt'));
+    expect((await p.run()).ran).toEqual([]);
+    expect(readFileSync(p.path('out/a.txt'))).toEqual(whole);
+    expect((await p.status()).map(({ state }) => state)).toEqual(['fresh']);
+  });
+
+  test('that threw what nobody caught shows it in the terminal', async () => {
+    const p = project("void (async () => { throw Object.assign(new Error('no'), { a: 1 }); })();", 'a');
+    const { code, stderr } = await p.dag('run');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/✖ step\[point=a\]: no\n.*Error: no\n.*at .*tasks\/step\.ts:\d+/);
   });
 });

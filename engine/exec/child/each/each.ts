@@ -29,6 +29,7 @@ import {
 import { own } from '../../../model/own.ts';
 import type { EachOptions, EachResults, TaskContext } from '../../../task.ts';
 import type { EachJob, EachMessage, ModuleJob } from '../../protocol.ts';
+import type { Rest } from '../rest.ts';
 import { type Call, readCall } from './call.ts';
 import { createInputs } from './inputs.ts';
 import { createDoer, type ItemDone, type ItemSetup, type Worker } from './item.ts';
@@ -43,7 +44,9 @@ export interface EachContext {
   /** A file that calls `serveItems` when it is started as a worker thread. */
   readonly program: string;
   readonly signal: AbortSignal;
+  readonly rest: Rest;
   log(message: string): void;
+  warn(message: string): void;
   progress(done: number, total: number, unit: string): void;
   /** Resolves when the cache's index, as another process reads it, has what the engine knows of the node's inputs. */
   whenIndexed(): Promise<void>;
@@ -192,7 +195,9 @@ async function perform(
   context.progress(0, todo.length, call.unit);
   await doItems({
     setup,
-    here: createDoer(setup, call.worker),
+    here: createDoer(setup, call.worker, context),
+    rest: context.rest,
+    warn: context.warn,
     program: context.program,
     cores: context.job.cores,
     signal: context.signal,

@@ -1,5 +1,5 @@
-// One item of `ctx.each`: the worker called, its files checked and hashed, its inputs statted. The same
-// on the task's own thread and on worker threads, for which this file is the program as well.
+// One item of `ctx.each`: the worker called, and when all that it started is over (rest.ts) its files checked and hashed, its inputs
+// statted. The same on the task's own thread and on worker threads, for which this file is the program as well.
 
 import { hash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -8,6 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { own } from '../../../model/own.ts';
 import type { ItemContext } from '../../../task.ts';
+import { createRest, type Rest } from '../rest.ts';
+import { messageOf, shown } from '../thrown.ts';
 import { type Declared, declaredVariables, watchVariables } from '../variables.ts';
 import { refuseUnsayable } from './plain.ts';
 
@@ -53,35 +55,49 @@ export interface ItemFailed {
   readonly error: { readonly name: string; readonly message: string; readonly stack: string };
 }
 
-/** What a thread answers. */
-export interface Batch {
-  readonly answers: readonly (ItemDone | ItemFailed)[];
-  readonly ms: number;
-  /** Of the environment, read by the task's code so far. */
-  readonly variables: readonly string[];
-}
-
 export type Worker = (item: unknown, context: ItemContext<unknown>) => unknown;
+
+/** What a thread says: that it has loaded the task's module, then what came of each batch. */
+export type FromThread =
+  | { readonly type: 'loaded' }
+  | { readonly type: 'warn'; readonly message: string }
+  | {
+      readonly type: 'answers';
+      readonly answers: readonly (ItemDone | ItemFailed)[];
+      readonly ms: number;
+      /** What of the environment the task's code has read in the thread. */
+      readonly variables: readonly string[];
+    };
 
 /** Does items one after the other; after one that failed it does no more. */
 export type Doer = (tasks: readonly ItemTask[]) => Promise<(ItemDone | ItemFailed)[]>;
 
-export function createDoer(setup: ItemSetup, worker: Worker): Doer {
+interface Thread {
+  readonly rest: Rest;
+  warn(message: string): void;
+}
+
+export function createDoer(setup: ItemSetup, worker: Worker, thread: Thread): Doer {
   const context: ItemContext<unknown> = {
     params: setup.params,
     env: declaredVariables(setup.env),
     input: (name) => named(setup.inputs, name, 'an input that is one file or folder'),
     output: (name) => named(setup.outputs, name, 'one of the `outputs` given to ctx.each'),
   };
+  const call = ({ key, item }: ItemTask) =>
+    thread.rest.item(
+      () => worker(item, context),
+      (open) => thread.warn(`${key}: its worker has returned; waiting for what it did not await: ${open}`),
+    );
   return async (tasks) => {
     const answers: (ItemDone | ItemFailed)[] = [];
     for (const task of tasks) {
       try {
-        answers.push(verified(setup, task) ?? (await doItem(setup, worker, context, task)));
+        answers.push(verified(setup, task) ?? (await doItem(setup, task, () => call(task))));
       } catch (thrown) {
-        const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-        const { name, message, stack = message } = error;
-        answers.push({ index: task.index, error: { name, message: `${task.key}: ${message}`, stack } });
+        const name = thrown instanceof Error ? thrown.name : 'Error';
+        const error = { name, message: `${task.key}: ${messageOf(thrown)}`, stack: shown(thrown) };
+        answers.push({ index: task.index, error });
         break;
       }
     }
@@ -101,19 +117,14 @@ function verified(setup: ItemSetup, { index, files, expected }: ItemTask): ItemD
   return right ? { index, result: null, digests: expected, stamp: '' } : null;
 }
 
-async function doItem(
-  setup: ItemSetup,
-  worker: Worker,
-  context: ItemContext<unknown>,
-  task: ItemTask,
-): Promise<ItemDone> {
+async function doItem(setup: ItemSetup, task: ItemTask, call: () => unknown): Promise<ItemDone> {
   for (const file of task.files) {
     const place = placeOf(setup, file);
     rmSync(place, { force: true });
     if (file.path.includes('/')) mkdirSync(path.dirname(place), { recursive: true });
   }
   const begunMs = Date.now();
-  const result = (await worker(task.item, context)) ?? null;
+  const result = (await call()) ?? null;
   refuseUnsayable('result', result);
   const digests = task.files.map((file) => {
     const digest = digestOf(placeOf(setup, file));
@@ -160,17 +171,23 @@ export function stampOf(files: readonly string[], sinceMs = Date.now()): string 
 export async function serveItems(): Promise<void> {
   const setup = workerData as ItemSetup;
   const variables = watchVariables();
-  const module = (await import(pathToFileURL(setup.bundle).href)) as Record<string, Worker>;
-  const work = createDoer(setup, module[setup.exportedAs]!);
-  parentPort!.on('message', (tasks: readonly ItemTask[]) => {
-    const begunMs = performance.now();
-    void work(tasks).then((answers) =>
-      parentPort!.postMessage({
-        answers,
-        ms: performance.now() - begunMs,
-        variables: variables.readBy(setup.bundle),
-      } satisfies Batch),
-    );
+  const port = parentPort!;
+  const tell = (message: FromThread) => port.postMessage(message);
+  const rest = createRest(port, (thrown) => {
+    throw thrown; // Ends the thread, which the task's own hears.
   });
-  parentPort!.postMessage(null);
+  const module = (await import(pathToFileURL(setup.bundle).href)) as Record<string, Worker>;
+  const work = createDoer(setup, module[setup.exportedAs]!, {
+    rest,
+    warn: (message) => tell({ type: 'warn', message }),
+  });
+  let last = Promise.resolve();
+  port.on('message', (tasks: readonly ItemTask[]) => {
+    last = last.then(async () => {
+      const begunMs = performance.now();
+      const answers = await work(tasks);
+      tell({ type: 'answers', answers, ms: performance.now() - begunMs, variables: variables.readBy(setup.bundle) });
+    });
+  });
+  tell({ type: 'loaded' });
 }

@@ -1,9 +1,12 @@
 // Spreads the items of `ctx.each` over threads. The task's own thread begins: a tenth of a second shows what an item costs, and so
 // how many more threads, each worth some 0.2 s of starting, the rest deserves, and how many items make a batch. It goes on beside
-// them: its code is warm, theirs is not. Answers come in whatever order; the caller sorts them by index.
+// them: its code is warm, theirs is not. Where the task has something else open, it does none, since it could not tell when an item is
+// over (rest.ts). Answers come in whatever order; the caller sorts them by index.
+
 import { setImmediate } from 'node:timers/promises';
 import { Worker as Thread } from 'node:worker_threads';
-import type { Batch, Doer, ItemDone, ItemFailed, ItemSetup, ItemTask } from './item.ts';
+import type { Rest } from '../rest.ts';
+import type { Doer, FromThread, ItemDone, ItemFailed, ItemSetup, ItemTask } from './item.ts';
 
 export interface PoolWork {
   readonly setup: ItemSetup;
@@ -13,6 +16,8 @@ export interface PoolWork {
   readonly program: string;
   readonly cores: number;
   readonly signal: AbortSignal;
+  readonly rest: Rest;
+  warn(message: string): void;
   readonly count: number;
   /** What of the environment the task's code read in a thread. */
   hearVariables(names: readonly string[]): void;
@@ -24,6 +29,8 @@ export interface PoolWork {
 const SLICE_MS = 100;
 /** Long enough to make handing over cheap, short enough to lose little by a kill. */
 const BATCH_MS = 25;
+/** Where items wait for all that is open, they wait for the batch before to be written, too. */
+const WAITING_BATCH_MS = 100;
 const MAX_BATCH = 1000;
 const WORTH_A_THREAD_MS = 300;
 /** One in work, one waiting. */
@@ -33,9 +40,10 @@ const AHEAD = 2;
 export async function doItems(work: PoolWork): Promise<void> {
   const queue = createQueue(work);
   await workHere(work, queue, SLICE_MS);
-  const threads = Math.min(Math.floor(work.cores), Math.ceil((queue.left() * queue.itemMs()) / WORTH_A_THREAD_MS)) - 1;
-  if (threads > 0) await workBeside(work, queue, threads);
+  const worth = Math.min(Math.floor(work.cores), Math.ceil((queue.left() * queue.itemMs()) / WORTH_A_THREAD_MS));
+  if (worth > 1) await workBeside(work, queue, work.rest.hasWaited() ? worth : worth - 1);
   else await workHere(work, queue, Number.POSITIVE_INFINITY);
+  if (queue.goesOn()) await workBeside(work, queue, 1);
   queue.throwIfFailed();
   work.signal.throwIfAborted();
 }
@@ -43,6 +51,7 @@ export async function doItems(work: PoolWork): Promise<void> {
 async function workHere(work: PoolWork, queue: Queue, forMs: number): Promise<void> {
   for (const endMs = performance.now() + forMs; queue.goesOn() && performance.now() < endMs; ) {
     await setImmediate(); // Lets a signal in, and the answers of threads.
+    if (await work.rest.isCrowded()) return;
     const begunMs = performance.now();
     if (queue.goesOn()) queue.take(await work.here(queue.next()), performance.now() - begunMs);
   }
@@ -67,7 +76,8 @@ function createQueue(work: PoolWork): Queue {
     left: () => work.count - at,
     goesOn: () => at < work.count && !failure && !work.signal.aborted,
     next() {
-      const size = itemMs === 0 ? 1 : Math.max(1, Math.min(MAX_BATCH, Math.round(BATCH_MS / itemMs)));
+      const batchMs = work.rest.hasWaited() ? WAITING_BATCH_MS : BATCH_MS;
+      const size = itemMs === 0 ? 1 : Math.max(1, Math.min(MAX_BATCH, Math.round(batchMs / itemMs)));
       const end = Math.min(work.count, at + size);
       const tasks: ItemTask[] = [];
       while (at < end) tasks.push(work.task(at++));
@@ -97,10 +107,10 @@ async function workBeside(work: PoolWork, queue: Queue, count: number): Promise<
   // Towards the end nobody gets an item to wait for while another has none.
   const ahead = () => (queue.left() > count + 1 ? AHEAD : 1);
   try {
-    await Promise.all([
-      ...threads.map((thread) => feed(thread, queue, ahead, work.hearVariables)),
-      workHere(work, queue, Number.POSITIVE_INFINITY),
-    ]);
+    const busy = threads.map((thread) => feed(thread, queue, ahead, work));
+    // What threads have done is being written meanwhile, and an item that is waited for would wait for that too.
+    if (!work.rest.hasWaited()) busy.push(workHere(work, queue, Number.POSITIVE_INFINITY));
+    await work.rest.hold(Promise.all(busy));
   } finally {
     for (const thread of threads) thread.removeAllListeners();
     await Promise.all(threads.map((thread) => thread.terminate()));
@@ -108,12 +118,9 @@ async function workBeside(work: PoolWork, queue: Queue, count: number): Promise<
 }
 
 /** Resolves when the thread has answered all that it was given and there is nothing more to give, or when it is lost. */
-function feed(
-  thread: Thread,
-  queue: Queue,
-  ahead: () => number,
-  hearVariables: PoolWork['hearVariables'],
-): Promise<void> {
+type Hearer = Pick<PoolWork, 'warn' | 'hearVariables'>;
+
+function feed(thread: Thread, queue: Queue, ahead: () => number, { warn, hearVariables }: Hearer): Promise<void> {
   return new Promise((resolve, reject) => {
     const given: ItemTask[][] = [];
     const giveMore = () => {
@@ -124,10 +131,10 @@ function feed(
       }
       if (given.length === 0) resolve();
     };
-    // The first message says that the thread has loaded the task's module.
-    thread.on('message', (message: Batch | null) => {
+    thread.on('message', (message: FromThread) => {
       try {
-        if (message) {
+        if (message.type === 'warn') return warn(message.message);
+        if (message.type === 'answers') {
           given.shift();
           hearVariables(message.variables);
           queue.take(message.answers, message.ms);
@@ -145,5 +152,7 @@ function feed(
     };
     thread.on('error', (error) => lost(error instanceof Error ? error.message : String(error)));
     thread.on('exit', (code) => lost(`exit code ${code}`));
+    // An item here does not wait for it.
+    thread.unref();
   });
 }
