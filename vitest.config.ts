@@ -8,9 +8,10 @@ const SLOW = [
   // The command line with real processes, kills, and random histories.
   'test/engine.test.ts',
   'test/pipeline.test.ts',
-  'test/cli/{accept,output,completion,edited,garbage,gc,history,status,verify,watch}.test.ts',
+  'test/cli/{accept,output,completion,edited,garbage,gc,history,status,verify,watch,words}.test.ts',
   'test/crash/*.test.ts',
   'test/exec/child/{each,each_images,fileWatch}.test.ts',
+  'test/load/fuzz.test.ts',
   'test/exec/local/{modules,trace}.test.ts',
   'test/plan/{code,places,tsconfig}.test.ts',
   'test/property/*.test.ts',

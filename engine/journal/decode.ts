@@ -2,7 +2,7 @@
 import type { Digest } from '../../cache/index.ts';
 import type { RunEvent } from '../model/event.ts';
 import type { Ingredients } from '../model/ingredients.ts';
-import { type CodeLine, type JournalLine, parseLine, type WrittenIngredients } from './lines.ts';
+import { type CodeLine, type JournalLine, parseLine, type WrittenIngredients, type WrittenNumber } from './lines.ts';
 
 /** An event with its time, ISO 8601; a fresh node's is that of what happened next. */
 export type PastEvent = RunEvent & { readonly at: string };
@@ -65,5 +65,4 @@ export function createDecoder(): (text: string) => readonly PastEvent[] | null {
   };
 }
 
-/** NaN and infinities are texts; where they were null, they were one of these. */
-const numberOf = (written: number | string | null) => (written === null ? Number.NaN : Number(written));
+const numberOf = (written: WrittenNumber) => (written === null ? Number.NaN : Number(written));

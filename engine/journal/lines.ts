@@ -18,23 +18,27 @@ type Written<T extends RunEvent['type']> = Omit<Extract<RunEvent, { type: T }>, 
   readonly ingredients: WrittenIngredients;
 };
 export type CodeLine = { readonly type: 'code'; readonly path: string } & Code;
+/** NaN and infinities are texts; where a line has null, it was one of these. */
+export type WrittenNumber = number | string | null;
+type MetricLine = Omit<Extract<RunEvent, { type: 'node-metric' }>, 'value'> & { readonly value: WrittenNumber };
 type DoneLine = Extract<RunEvent, { type: 'node-done' }> & {
-  readonly metrics?: Readonly<Record<string, number | string | null>>;
+  readonly metrics?: Readonly<Record<string, WrittenNumber>>;
 };
 
 /** What a line says, besides `v` and `at`. */
 export type JournalLine =
-  | Exclude<RunEvent, { type: 'node-fresh' | 'node-started' | 'node-restored' | 'node-done' }>
+  | Exclude<RunEvent, { type: 'node-fresh' | 'node-started' | 'node-restored' | 'node-metric' | 'node-done' }>
   | CodeLine
   /** Names to keys. */
   | { readonly type: 'nodes-fresh'; readonly nodes: Readonly<Record<string, string>> }
   | Written<'node-started'>
   | Written<'node-restored'>
+  | MetricLine
   | DoneLine;
 
 export function lineOf(line: JournalLine, at: Date): string {
-  const hasMetrics = line.type === 'node-metric' || line.type === 'node-done';
   const whole = { v: JOURNAL_VERSION, at: at.toISOString(), ...line };
+  const hasMetrics = line.type === 'node-metric' || line.type === 'node-done';
   return `${hasMetrics ? jsonOfMetrics(whole) : JSON.stringify(whole)}\n`;
 }
 

@@ -1,4 +1,4 @@
-// The last value of each metric of a node, by the events of a run.
+// The last value of each metric of a node, by the events of a run; and metrics as JSON.
 import type { RunEvent } from '../model/event.ts';
 
 export type Metrics = Readonly<Record<string, number>>;

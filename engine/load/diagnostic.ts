@@ -1,4 +1,4 @@
-// What is wrong with pipeline.yml, as data, and how it is printed: place, message, code frame, next step.
+// How what is wrong with pipeline.yml is printed: place, message, code frame, next step.
 import { relative } from 'node:path';
 import type { Diagnostic } from '../model/diagnostic.ts';
 

@@ -200,6 +200,8 @@ function scalar(event: ScalarEvent, origin: Origin, isKey: boolean, reached: num
   if (typeof tree.value !== 'number' && typeof tree.value !== 'boolean') return tree;
   const loss = typeof tree.value === 'number' ? lossOf(text, tree.value) : undefined;
   if (loss) sink.report(tree, loss.message, (loss.instead ? `write ${loss.instead}, or ` : '') + quoting(text, origin));
+  // To those who refer to it, it is what it is once it is quoted.
+  if (!Number.isFinite(Number(tree.value))) return { ...tree, value: text };
   return looksLikeText(text, tree.value) ? { ...tree, written: text } : tree;
 }
 
