@@ -1,5 +1,6 @@
 // What of a task would go on after its end in a process that is kept: what it let go with `unref`, for which Node does not wait,
-// and what it does at the end of the process. Such a process is not kept, but ends as Node ends a program.
+// what its children left running (`sh -c 'sleep 9 &'`), and what it does at the end of the process. Such a process is not kept, but
+// ends as Node ends a program; the engine then ends its group.
 import { ChildProcess } from 'node:child_process';
 import { Socket as DatagramSocket } from 'node:dgram';
 import fs from 'node:fs';
@@ -53,12 +54,42 @@ export function watchLasting(): () => boolean {
     };
   }
   syncBuiltinESMExports();
+  const leftChildren = watchChildren();
   process.on('newListener', (event) => {
     // LMDB's, which `ctx.each` loads, closes databases.
     if (EVENTS.includes(event) && !/[\\/]lmdb[\\/]/.test(new Error().stack ?? '')) isForGood = true;
   });
   return () => {
     forget();
-    return isForGood || letGo.size > 0;
+    return isForGood || letGo.size > 0 || leftChildren();
   };
+}
+
+const [STATE, GROUP, FAULTS_OF_CHILDREN] = [0, 2, 8];
+
+/** Whether children that have ended left others in the group that this process leads; false where the system does not tell (not Linux). */
+function watchChildren(): () => boolean {
+  let seen = statOf('self')[FAULTS_OF_CHILDREN];
+  const isLeft = (pid: string) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
+    const stat = statOf(pid);
+    return stat[GROUP] === String(process.pid) && stat[STATE] !== 'Z';
+  };
+  return () => {
+    // It grows with each child that has ended; a look at all processes takes milliseconds.
+    const faults = statOf('self')[FAULTS_OF_CHILDREN];
+    if (faults === seen) return false;
+    seen = faults;
+    return fs.readdirSync('/proc').some(isLeft);
+  };
+}
+
+/** Fields after the name, which may hold anything; none of a process that is gone. */
+function statOf(pid: string): readonly string[] {
+  try {
+    const line = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return line.slice(line.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return [];
+  }
 }

@@ -265,6 +265,7 @@ describe('a process is kept for the next node', () => {
     ['that awaited all', ''],
     ['whose floating work has ended', 'setTimeout(() => {}, 20); fs.writeFile(out + "/a", "a", () => {});'],
     ['whose timer without a hold has ended', 'setTimeout(() => {}, 1).unref(); await sleep(20);'],
+    ['whose children have ended', "spawn('sh', ['-c', 'true']); spawn('true', { stdio: 'ignore' });"],
     ['that heard its signal', 'ctx.signal.addEventListener("abort", () => {});'],
   ])('after a task %s', async (_, body) => {
     const [first, second] = await pids(body);
@@ -275,6 +276,10 @@ describe('a process is kept for the next node', () => {
     ['a timer', 'setInterval(() => {}, 1000).unref();'],
     ['a server', 'net.createServer().listen(0).unref();'],
     ['a child', "const child = spawn('sleep', ['0.3'], { stdio: 'ignore' }); child.unref();"],
+    [
+      'what a child left',
+      "await new Promise((resolve) => spawn('sh', ['-c', 'sleep 9 &'], { stdio: 'ignore' }).on('exit', resolve));",
+    ],
     ['a thread', "new Worker('setTimeout(() => {}, 1e6)', { eval: true }).unref();"],
     ['a watcher', 'fs.watch(out).unref();'],
     ['something to be done at its exit', "process.on('exit', () => {});"],
