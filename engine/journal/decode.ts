@@ -19,8 +19,11 @@ export function createDecoder(): (text: string) => readonly PastEvent[] | null {
   const whole = (ingredients: WrittenIngredients): Ingredients => {
     const { code } = ingredients;
     if (code.kind === 'shell') return { ...ingredients, code };
-    const { files = {}, packages = {}, assets = {} } = codes.get(code.digest) ?? {};
-    return { ...ingredients, code: { ...code, digest: code.digest as Digest, files, packages, assets } };
+    const { files = {}, packages = {}, assets } = codes.get(code.digest) ?? {};
+    return {
+      ...ingredients,
+      code: { ...code, digest: code.digest as Digest, files, packages, ...(assets && { assets }) },
+    };
   };
   const tellMetric = (node: string, name: string, value: number) => {
     const metrics = told.get(node) ?? new Map<string, number>();

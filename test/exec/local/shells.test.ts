@@ -91,7 +91,8 @@ describe('a shell command', () => {
 
   test('what it leaves in the background ends with it', async () => {
     const { output } = await run('sleep 1000 & echo $!');
-    expect(['', 'Z']).toContain(stateOf(output.trim()));
+    // Who is killed is gone when it is next given a core.
+    await expect.poll(() => stateOf(output.trim())).toMatch(/^Z?$/);
   });
 });
 
