@@ -10,7 +10,7 @@ afterEach(() => {
   for (const project of open.splice(0)) project.remove();
 });
 
-/** Each node writes its name down where $RAN says, which is not in its key. */
+/** Each node writes its name down where $RAN says, the same for all. */
 const PIPELINE = `tasks:
   a: { run: "echo a$\{k} >> $RAN; cat \${in.i} > \${out.o}", matrix: { k: { range: 12 } }, in: { i: source.txt }, out: { o: "out/a\${k}" } }
   b: { run: "echo b\${k} >> $RAN; cat \${in.i} > \${out.o}", matrix: { k: { range: 12 } }, in: { i: "\${a.o}" }, out: { o: "out/b\${k}" } }
@@ -50,15 +50,15 @@ test('four projects that share a cache, started together, run every node once be
 
 test('when the run that has a node is killed, the one that waits for it takes over', async () => {
   const held =
-    'tasks: { a: { run: "echo a >> $RAN; cat $GATE; cat ${in.i} > ${out.o}", in: { i: source.txt }, out: { o: out/a } } }\n';
+    'tasks: { a: { run: "echo a >> $RAN; cat gate; cat ${in.i} > ${out.o}", in: { i: source.txt }, out: { o: out/a } } }\n';
   const [first, second] = [project(held), project(held)];
   const shared = { RAN: path.join(first.root, 'ran.txt'), DAG_CACHE: first.path('cache') };
   const gate = first.path('gate');
   execFileSync('mkfifo', [gate]);
   writeFileSync(second.path('gate'), '');
-  const owner = first.with({ ...shared, GATE: gate }).dag('run');
+  const owner = first.with(shared).dag('run');
   await first.until('ran.txt');
-  const waiter = second.with({ ...shared, GATE: second.path('gate') }).dag('run');
+  const waiter = second.with(shared).dag('run');
   await waiter.prints('which runs the same');
   owner.signal('SIGKILL');
   await owner;
